@@ -1,0 +1,1 @@
+"""Issuers, profiles, CSR and key policy, certificates, CRLs: no Redis, no network."""
