@@ -1,0 +1,23 @@
+"""config.toml to settings. `supervisor` imports it; the domain never does, its objects are made from these.
+
+Every setting is declared once, with its default, unit and sentence, in `program`, `authority` or `settings`;
+config.toml and docs/configuration.md are generated from that (`python -m supervisor.config.reference`).
+"""
+
+from supervisor.config.load import ENVIRONMENT, load, warnings
+from supervisor.config.problems import ConfigError, Problem
+from supervisor.config.settings import Settings
+from supervisor.config.show import Changes, diff_for_reload, effective, reloaded
+
+__all__ = [
+    "ENVIRONMENT",
+    "Changes",
+    "ConfigError",
+    "Problem",
+    "Settings",
+    "diff_for_reload",
+    "effective",
+    "load",
+    "reloaded",
+    "warnings",
+]

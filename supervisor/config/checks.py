@@ -1,0 +1,78 @@
+"""Checks that look at more than one setting. Pure; for `supervisor.config.load`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from supervisor.config.settings import Settings
+from supervisor.config.values import format_duration, hide_password
+
+
+class Clash(NamedTuple):
+    """Settings that do not go together: the one to change, what else took part, and why."""
+
+    key: str
+    others: tuple[str, ...]
+    reason: str
+
+
+def clashes(settings: Settings) -> Iterator[Clash]:
+    """Everything in `settings` that contradicts something else in it."""
+    yield from _store(settings)
+    yield from _times(settings)
+    if settings.default_profile not in settings.profiles:
+        known = ", ".join(settings.profiles)
+        yield Clash("default_profile", (), f"names no profile; there are: {known}")
+    for what, names in (
+        ("challenges.types", settings.challenges.types),
+        ("keys.allowed", settings.keys.allowed),
+    ):
+        if len(set(names)) != len(names):
+            yield Clash(what, (), "says the same thing twice")
+
+
+def _store(settings: Settings) -> Iterator[Clash]:
+    store = settings.store
+    if store.url == "embedded":
+        if store.one_of_several:
+            yield Clash(
+                "store.one_of_several", ("store.url",), "the embedded store has one owner; set store.url"
+            )
+        for key in ("username", "password_file", "tls_ca_file"):
+            if getattr(store, key):
+                yield Clash(
+                    f"store.{key}", ("store.url",), "has no effect on the embedded store; set store.url"
+                )
+    elif store.tls_ca_file and not store.url.startswith("rediss://"):
+        yield Clash("store.tls_ca_file", ("store.url",), "needs a store.url that begins with rediss://")
+    if store.password_file and hide_password(store.url) != store.url:
+        yield Clash("store.password_file", ("store.url",), "there is another password in store.url; keep one")
+
+
+def _times(settings: Settings) -> Iterator[Clash]:
+    for name in type(settings.queues).model_fields:
+        queue = getattr(settings.queues, name)
+        at = f"queues.{name}"
+        yield from _at_most(f"{at}.backoff", queue.backoff, f"{at}.backoff_max", queue.backoff_max)
+    challenges, crl = settings.challenges, settings.crl
+    yield from _at_most(
+        "challenges.retry_first", challenges.retry_first, "challenges.retry_max", challenges.retry_max
+    )
+    if crl.renew_before >= crl.next_update:
+        reason = f"must be shorter than crl.next_update ({format_duration(crl.next_update)})"
+        yield Clash("crl.renew_before", ("crl.next_update",), reason)
+    for name, profile in settings.profiles.items():
+        if profile.backdate >= profile.validity:
+            at = f"profiles.{name}"
+            reason = f"must be shorter than {at}.validity ({format_duration(profile.validity)})"
+            yield Clash(f"{at}.backdate", (f"{at}.validity",), reason)
+    slowest = settings.queues.testchallenge.timeout
+    yield from _at_most(
+        "validation.timeout", settings.validation.timeout, "queues.testchallenge.timeout", slowest
+    )
+
+
+def _at_most(key: str, value: float, other: str, limit: float) -> Iterator[Clash]:
+    if value > limit:
+        yield Clash(key, (other,), f"must not be longer than {other} ({format_duration(limit)})")
