@@ -1,1 +1,11 @@
-"""The three validators (http-01, dns-01, tls-alpn-01), resolving and address policy; each returns evidence."""
+"""Testing challenges for real: http-01 and dns-01 (RFC 8555 8.3, 8.4) and tls-alpn-01 (RFC 8737, RFC 8738).
+
+The stages import `Validators` and `ValidationSettings`; everything else is for this package alone. It knows
+no Redis and no configuration file. What the network does never leaves it as an exception: it becomes a
+`ValidationRecord`.
+"""
+
+from stages.challenges.settings import ValidationSettings
+from stages.challenges.validators import Validators
+
+__all__ = ["ValidationSettings", "Validators"]
