@@ -25,9 +25,9 @@ class Fault(Exception):  # noqa: N818  an answer about somebody else's server, n
         kind: the RFC 8555 6.7 error type: "dns", "connection", "tls", "incorrectResponse", "malformed".
         detail: one sentence for the person who runs the server that was asked.
         lasting: True when the server gave a definite answer that is not the proof (another status, another
-            body, no such name, a certificate that does not fit, an address that policy refuses): asking again
-            changes nothing. False when there was no answer, or one that says "not now" (time-out, refused or
-            broken connection, SERVFAIL, status 429 or 5xx).
+            body, no such name or record, a TLS alert, a certificate that does not fit) or when policy refuses
+            its addresses: asking again changes nothing. False when there was no answer, or one that says
+            "not now" (time-out, refused or broken connection, SERVFAIL, status 429 or 5xx).
     """
 
     def __init__(self, kind: str, detail: str, *, lasting: bool) -> None:

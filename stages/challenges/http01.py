@@ -9,7 +9,7 @@ from stages.challenges.evidence import Fault, Trail
 from stages.challenges.httpreply import REDIRECTS, BadReply, ReplyReader
 from stages.challenges.names import canonical_host
 from stages.challenges.settings import Claim, Tools
-from stages.challenges.streams import Connection, phrase
+from stages.challenges.streams import Connection, is_answer, phrase
 from stages.challenges.urls import BadRedirect, Url, first_url, redirected
 
 _TOO_MANY_REQUESTS: Final = 429
@@ -84,7 +84,8 @@ async def _shake_hands(tools: Tools, connection: Connection, url: Url, where: st
         await connection.start_tls(tools.https, url.host)
     except OSError as error:
         trail.saw(phrase(error))
-        raise Fault("tls", f"no TLS for the response {where}: {phrase(error)}", lasting=False) from error
+        detail = f"no TLS for the response {where}: {phrase(error)}"
+        raise Fault("tls", detail, lasting=is_answer(error)) from error
 
 
 def _compare(reply: ReplyReader, where: str, key_authorization: str) -> None:

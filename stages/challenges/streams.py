@@ -132,6 +132,12 @@ def phrase(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         if isinstance(error, ssl.SSLEOFError):
             return "the connection ended in the middle of the TLS handshake"
-        words = re.sub(r"[^A-Z0-9]+", " ", error.reason or "").strip().lower()
-        return f"TLS error: {words or 'unknown'}"
+        # OpenSSL's own words, "[SSL: REASON] words (_ssl.c:1)": `reason` is None for newer alerts
+        words = re.search(r"\] ([A-Za-z0-9 ]+)", str(error))
+        return f"TLS error: {words[1].strip() if words else 'unknown'}"
     return _PHRASES.get(error.errno or 0) or os.strerror(error.errno or 0).lower()
+
+
+def is_answer(error: OSError) -> bool:
+    """Whether a failed handshake was an answer, an alert or what is no TLS, and not a broken connection."""
+    return isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError)

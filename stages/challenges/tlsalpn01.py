@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from stages.challenges.evidence import Fault, Trail
 from stages.challenges.names import canonical_host, endpoint, is_address
 from stages.challenges.settings import Claim, Tools
-from stages.challenges.streams import phrase
+from stages.challenges.streams import is_answer, phrase
 
 ACME_TLS: Final = "acme-tls/1"
 ACME_IDENTIFIER: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
@@ -42,7 +42,8 @@ async def tlsalpn01(tools: Tools, claim: Claim, trail: Trail) -> None:
             tls = await connection.start_tls(tools.acme_tls, server_name(host))
         except OSError as error:
             trail.saw(phrase(error))
-            raise Fault("tls", f"no TLS handshake {where}: {phrase(error)}", lasting=False) from error
+            detail = f"no TLS handshake {where}: {phrase(error)}"
+            raise Fault("tls", detail, lasting=is_answer(error)) from error
     if tls.selected_alpn_protocol() != ACME_TLS:
         trail.saw(f"no {ACME_TLS}")
         raise Fault(

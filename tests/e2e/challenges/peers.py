@@ -90,9 +90,13 @@ Zone = dict[tuple[str, str], list[str] | str]
 class _Dns(asyncio.DatagramProtocol):
     def __init__(self, zone: Zone, peer: Peer, chain: dict[str, str]) -> None:
         self.zone, self.peer, self.chain = zone, peer, chain
+        self.closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.DatagramTransport", transport)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self.closed.set()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         for answer in self.answers(data, udp=True):
@@ -140,15 +144,30 @@ async def nameserver(zone: Zone, chain: dict[str, str] | None = None) -> AsyncIt
             writer.write(len(answer).to_bytes(2) + answer)
         writer.close()
 
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: responder, ("127.0.0.1", 0))
+    server, transport = await _bind_both(serve, responder)
     peer.port = transport.get_extra_info("sockname")[1]
-    server = await asyncio.start_server(serve, "127.0.0.1", peer.port)
     try:
         yield peer
     finally:
         server.close()
         transport.close()
+        await responder.closed.wait()
+
+
+async def _bind_both(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], responder: _Dns
+) -> tuple[asyncio.Server, asyncio.DatagramTransport]:
+    """Find a port that is free for TCP and UDP alike."""
+    for _ in range(50):
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        try:
+            made = await asyncio.get_running_loop().create_datagram_endpoint(lambda: responder, address)
+        except OSError:
+            server.close()
+            continue
+        return server, made[0]
+    raise OSError("no port is free for both TCP and UDP")
 
 
 def server_context(

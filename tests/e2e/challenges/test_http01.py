@@ -1,3 +1,6 @@
+import asyncio
+import socket
+import struct
 from pathlib import Path
 
 import anyio
@@ -5,6 +8,7 @@ import msgspec
 import pytest
 
 from stages.challenges import ValidationSettings, Validators
+from stages.challenges.dialing import is_local
 from stages.session import ChallengeType, Hop
 from tests.e2e.challenges.certificates import make_certificate
 from tests.e2e.challenges.peers import (
@@ -256,6 +260,36 @@ async def test_http01_connection_refused() -> None:
         pass
     expected = f"cannot connect to 127.0.0.1:{peer.port}: connection refused"
     assert seen(await validate(at(peer))) == ("connection", expected, False)
+
+
+async def test_http01_no_such_name() -> None:
+    """A name that does not exist is a lasting DNS error, and on record."""
+    async with nameserver({}) as dns:
+        record = await validate(msgspec.structs.replace(LOCAL, resolver=f"127.0.0.1:{dns.port}"), "a.example")
+    expected = "DNS says that a.example does not exist (NXDOMAIN)"
+    assert seen(record) == ("dns", expected, True)
+    assert record.hops == (Hop("http://a.example", seen=expected),)
+
+
+async def test_http01_reset_while_reading() -> None:
+    """A connection that is reset is a passing fault."""
+
+    async def reset(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async with web(lambda _path, _peer: reset) as peer:
+        record = await validate(at(peer))
+    where = f"from 127.0.0.1 at http://127.0.0.1:{peer.port}"
+    expected = f"the response {where} could not be read: connection reset"
+    assert seen(record) == ("connection", expected, False)
+
+
+@pytest.mark.parametrize(("address", "expected"), [("127.0.0.1", True), ("::1", True), ("192.0.2.1", False)])
+def test_is_local(address: str, *, expected: bool) -> None:
+    """Only this host's addresses are local."""
+    assert is_local(address) == expected
 
 
 @pytest.mark.parametrize("answer", [silence, trickle])

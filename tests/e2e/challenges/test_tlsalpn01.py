@@ -1,3 +1,4 @@
+import asyncio
 import ipaddress
 import ssl
 from pathlib import Path
@@ -108,6 +109,28 @@ async def test_tlsalpn01_no_tls() -> None:
         record = await validate(at(peer, timeout=0.3), "127.0.0.1", ChallengeType.TLS_ALPN_01)
     expected = f"timed out after 0.3 s while waiting for the TLS handshake from 127.0.0.1:{peer.port}"
     assert seen(record) == ("tls", expected, False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "lasting"),
+    [
+        (b"\x15\x03\x03\x00\x02\x02\x78", "TLS error: tlsv1 alert no application protocol", True),
+        (b"\x1b[31m SSH-2.0-x\r\n" * 9, "TLS error: wrong version number", True),
+        (b"", "the connection ended in the middle of the TLS handshake", False),
+    ],
+)
+async def test_tlsalpn01_no_handshake(answer: bytes, reason: str, *, lasting: bool) -> None:
+    """An alert and an answer that is no TLS are definite; a connection that ends is not."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        record = await validate(at(Peer(port)), "127.0.0.1", ChallengeType.TLS_ALPN_01)
+    assert seen(record) == ("tls", f"no TLS handshake from 127.0.0.1:{port}: {reason}", lasting)
 
 
 async def test_tlsalpn01_wildcard() -> None:
