@@ -100,8 +100,8 @@ class ChallengeData(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         token: RFC 8555 8.1: base64url text of at least 128 random bits.
-        ready: unix time at which the client said that it is ready; 0 before. A session that was submitted without
-            that message has it set by the schedule.
+        ready: unix time at which the client said that it is ready; 0 before, and for ever in a session of the
+            command line, whose challenges are tested on a schedule.
         attempts: the latest validation records, oldest first (bounded).
         error: the last error.
     """

@@ -1,0 +1,136 @@
+"""The third stage: checks proofs and CSR from the record, reserves the serial, writes the intent, signs, records.
+
+The intent is durable before anything is signed (law 3), and the certificate is a pure function of it: a stage that died
+after its signature makes the same bytes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import anyio.to_thread
+import msgspec
+
+from stages.ca.certificate import chain_pem, sign
+from stages.ca.csr import CheckedCsr, check_csr
+from stages.ca.intent import Intent, make_intent
+from stages.ca.issuer import Issuer
+from stages.ca.key_policy import KeyPolicy
+from stages.ca.lint import lint
+from stages.ca.profiles import Profile
+from stages.errors import Refused
+from stages.name_policy import NamePolicy
+from stages.outcome import Advance, CertificateRecord, Outcome, Reject, Wait, Writes
+from stages.proofs import unproven
+from stages.session import Delivery, Problem, Session
+
+
+class IssueSettings(msgspec.Struct, frozen=True):
+    """What certificates are made by.
+
+    Attributes:
+        profiles: by name; `default_profile` is that of a session that names none.
+        names, keys: the policies.
+        proof_max_age: seconds for which a proof counts.
+        max_age: seconds after its creation until which a session may wait for its CSR.
+    """
+
+    profiles: dict[str, Profile]
+    default_profile: str
+    names: NamePolicy
+    keys: KeyPolicy
+    proof_max_age: int
+    max_age: int
+
+
+class Reserves(Protocol):
+    """Makes an intent durable."""
+
+    async def reserve(self, session: str, serial: str, intent: str) -> tuple[str, str]:
+        """Return the serial and intent on record: an earlier one if there was one."""
+        ...
+
+
+class Issue:
+    """The stage."""
+
+    def __init__(
+        self,
+        issuer: Issuer,
+        reserves: Reserves,
+        settings: Callable[[], IssueSettings],
+        clock: Callable[[], float],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._issuer = issuer
+        self._reserves = reserves
+        self._settings = settings
+        self._clock = clock
+        self._random_bytes = random_bytes
+
+    async def __call__(self, session: Session) -> Outcome:
+        """Advance with the certificate; Wait for the CSR; Reject what may not be certified."""
+        if session.cert:
+            return Advance(note="the certificate was on record")
+        settings, now = self._settings(), int(self._clock())
+        if not session.csr:
+            return Wait(session.created + settings.max_age, note="waits for the CSR")
+        try:
+            csr = self._check(session, settings, now)
+            intent = await self._intent(session, csr, settings, now)
+            certificate = await self._sign(intent)
+        except Refused as refused:
+            return Reject(Problem(refused.kind, f"{refused.field}: {refused.reason}"))
+        return Advance(self._writes(session, intent, certificate, csr, now), note=f"serial {intent.serial}")
+
+    def _check(self, session: Session, settings: IssueSettings, now: int) -> CheckedCsr:
+        if not session.names:
+            raise Refused("unauthorized", "names", "the session has none")
+        missing = unproven(session, not_before=now - settings.proof_max_age)
+        if missing:
+            raise Refused("unauthorized", missing[0], "there is no fresh proof on record")
+        settings.names.check(session.names)
+        return check_csr(session.csr, session.names, settings.keys)
+
+    async def _intent(self, session: Session, csr: CheckedCsr, settings: IssueSettings, now: int) -> Intent:
+        if session.intent:
+            intent = Intent.from_json(session.intent)
+        else:
+            name = session.profile or settings.default_profile
+            profile = settings.profiles.get(name)
+            if profile is None:
+                raise Refused("invalidProfile", "profile", "there is no profile of that name any more")
+            intent = make_intent(session.names, csr, profile, self._issuer, now, self._random_bytes)
+            _, recorded = await self._reserves.reserve(session.id, intent.serial, intent.to_json())
+            intent = Intent.from_json(recorded)
+        if intent.names != session.names or intent.csr_sha256 != csr.sha256:
+            raise Refused("serverInternal", "intent", "it was made for another request")
+        return intent
+
+    async def _sign(self, intent: Intent) -> bytes:
+        if self._issuer.slow:
+            # An RSA signature takes a millisecond, and OpenSSL lets go of the interpreter meanwhile.
+            certificate = await anyio.to_thread.run_sync(sign, intent, self._issuer)
+        else:
+            certificate = sign(intent, self._issuer)
+        lint(certificate, intent, self._issuer)
+        return certificate
+
+    def _writes(
+        self, session: Session, intent: Intent, certificate: bytes, csr: CheckedCsr, now: int
+    ) -> Writes:
+        pem = chain_pem(certificate, self._issuer)
+        record = CertificateRecord(
+            serial=intent.serial,
+            issuer=intent.issuer,
+            names=",".join(intent.names),
+            pem=pem,
+            not_before=intent.not_before,
+            not_after=intent.not_after,
+            account=session.account,
+            session=session.id,
+            spki=csr.spki_sha256,
+        )
+        fields = {"cert": pem, "delivery": Delivery.ISSUED.value, "delivered": str(now)}
+        return Writes(fields=fields, certificate=record)

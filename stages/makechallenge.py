@@ -1,0 +1,79 @@
+"""The first stage: one challenge for each name and each type that fits it. Pure but for the random source.
+
+Wildcards can be proven by dns-01 only (RFC 8555 7.1.3); IP addresses never by dns-01 (RFC 8738 7).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+
+import msgspec
+
+from stages.names import parse_name
+from stages.outcome import Advance, Outcome, Reject, Writes
+from stages.session import Challenge, ChallengeData, ChallengeType, Problem, Session
+
+
+class MakeChallengeSettings(msgspec.Struct, frozen=True):
+    """The types on offer, in order; seconds for which challenges can be answered; bytes of a token (16 or more)."""
+
+    types: tuple[ChallengeType, ...]
+    expires: int
+    token_bytes: int
+
+
+def fits(kind: ChallengeType, name: str) -> bool:
+    """Whether a challenge of this type can prove this name."""
+    parsed = parse_name(name)
+    if parsed.wildcard:
+        return kind is ChallengeType.DNS_01
+    return not (parsed.kind == "ip" and kind is ChallengeType.DNS_01)
+
+
+class MakeChallenge:
+    """The stage; doing it again changes nothing, since the challenges made first stay."""
+
+    def __init__(
+        self,
+        settings: Callable[[], MakeChallengeSettings],
+        clock: Callable[[], float],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._random_bytes = random_bytes
+
+    async def __call__(self, session: Session) -> Outcome:
+        """Advance with the challenges, or Reject when a name cannot be proven in any way on offer."""
+        if session.challenges:
+            return Advance(note="challenges were made before")
+        settings, now = self._settings(), int(self._clock())
+        challenges: list[Challenge] = []
+        for name in session.names:
+            fitting = [kind for kind in settings.types if fits(kind, name)]
+            if not fitting:
+                return Reject(
+                    Problem("rejectedIdentifier", f"{name}: no challenge type on offer can prove it")
+                )
+            challenges += [
+                Challenge(
+                    len(challenges) + offset,
+                    now,
+                    kind,
+                    name,
+                    False,
+                    False,
+                    ChallengeData(self._token(settings)),
+                )  # noqa: FBT003  satisfied, failed
+                for offset, kind in enumerate(fitting, 1)
+            ]
+        if not challenges:
+            return Reject(Problem("malformed", "the session asks for no names"))
+        fields = {"expires": str(now + settings.expires)}
+        return Advance(
+            Writes(fields=fields, challenges=tuple(challenges)), note=f"{len(challenges)} challenges"
+        )
+
+    def _token(self, settings: MakeChallengeSettings) -> str:
+        return base64.urlsafe_b64encode(self._random_bytes(settings.token_bytes)).rstrip(b"=").decode()

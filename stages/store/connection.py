@@ -1,0 +1,108 @@
+"""Connections to Redis or Valkey: opening, checking, and translating redis-py's errors. Only `stages.store` imports it.
+
+Deadlines stand around the calls: `socket_timeout` is off, since a commit may have to wait for a disk and a
+subscription waits for ever (docs/decisions/0003-connections.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+from redis.backoff import NoBackoff
+from redis.asyncio.retry import Retry
+from redis.exceptions import (
+    AuthenticationError,
+    ConnectionError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
+
+from stages.errors import LeaseLost, Refused, StoreUnavailable
+
+MINIMUM = (7, 0)
+"""Redis 7.0 brought what the scripts use; every Valkey has it."""
+
+
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the store is and how to reach it.
+
+    Attributes:
+        url: redis://, rediss:// or unix://.
+        prefix: put before every key.
+        username, password: for ACL users; the password never comes into an error.
+        tls_ca_file: PEM of the authority that signed the server's certificate, for rediss://.
+        connect_timeout: seconds for opening a connection.
+        call_timeout: seconds for one call, the disk's wait included.
+        wait_aof_timeout: milliseconds for WAITAOF; 0 where replies wait for the disk anyway (`appendfsync always`).
+    """
+
+    url: str
+    prefix: str = ""
+    username: str = ""
+    password: str = ""
+    tls_ca_file: str = ""
+    connect_timeout: float = 5.0
+    call_timeout: float = 30.0
+    wait_aof_timeout: int = 0
+
+
+def connect(settings: StoreSettings) -> Redis:
+    """A client that opens its connections when it needs them; raises Refused("config", "store.url", ...)."""
+    options: dict[str, Any] = {
+        "decode_responses": False,
+        "socket_timeout": None,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    options["socket_connect_timeout"] = settings.connect_timeout
+    if settings.username:
+        options["username"] = settings.username
+    if settings.password:
+        options["password"] = settings.password
+    if settings.url.startswith("rediss://") and settings.tls_ca_file:
+        if not Path(settings.tls_ca_file).is_file():
+            raise Refused("config", "store.tls_ca_file", f"there is no file {settings.tls_ca_file}")
+        options["ssl_ca_certs"] = settings.tls_ca_file
+    if not settings.url.startswith("unix://"):
+        options["socket_keepalive"] = True
+    try:
+        return Redis.from_url(settings.url, **options)
+    except ValueError as error:
+        raise Refused("config", "store.url", f"cannot be used: {error}") from None
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns redis-py's errors into the domain's; what is left is a fault of ours and passes through."""
+    try:
+        yield
+    except NoScriptError:
+        raise
+    except AuthenticationError as error:
+        raise Refused("config", "store.username", f"the store refuses the credentials: {error}") from None
+    except (ConnectionError, TimeoutError, OSError) as error:
+        raise StoreUnavailable(f"store: {type(error).__name__}: {error}") from error
+    except ResponseError as error:
+        text = str(error)
+        if text.startswith("LEASE"):
+            raise LeaseLost("the lease is not ours any more") from None
+        if text.split(" ", 1)[0] in {
+            "MISCONF",
+            "OOM",
+            "LOADING",
+            "READONLY",
+            "MASTERDOWN",
+            "CLUSTERDOWN",
+            "BUSY",
+            "NOREPLICAS",
+        }:
+            raise StoreUnavailable(f"store: {text}") from error
+        raise
+    except RedisError as error:
+        raise StoreUnavailable(f"store: {type(error).__name__}: {error}") from error

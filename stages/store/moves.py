@@ -1,0 +1,159 @@
+"""The moves, as the group script reads them: one function for each .lua file of `scripts/moves`. Pure.
+
+`for_outcome` is what the runner uses; the others are made by stages (`reserve`), by clients (`submit`, `ready`,
+`finalize`, `deliver`, `cancel`), by the operator (`revoke`) and by the runner itself (`release`, `resync`, `quarantine`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias, assert_never
+
+from stages.outcome import Advance, CertificateRecord, Outcome, Reject, Retry, Wait, Writes
+from stages.session import SCHEMA, ChallengeData, Problem, Session, State
+from stages.store.records import challenge_fields, encode_data, encode_problem
+from stages.transitions import TRANSITIONS, Outcomes
+
+Move: TypeAlias = list[Any]
+
+
+class IllegalMove(Exception):  # noqa: N818  a fault of a stage, answered by a retry that costs an attempt
+    """A stage returned an outcome that the table of transitions does not have."""
+
+
+def _flat(fields: dict[str, str]) -> list[str]:
+    return [text for pair in fields.items() for text in pair]
+
+
+def _challenges(writes: Writes) -> list[list[Any]]:
+    return [[challenge.n, challenge_fields(challenge)] for challenge in writes.challenges]
+
+
+def _certificate(record: CertificateRecord) -> list[Any]:
+    fields = {
+        "serial": record.serial,
+        "issuer": record.issuer,
+        "names": record.names,
+        "pem": record.pem,
+        "not_before": str(record.not_before),
+        "not_after": str(record.not_after),
+        "account": record.account,
+        "session": record.session,
+        "spki": record.spki,
+    }
+    return [record.serial, record.not_after, _flat(fields)]
+
+
+def for_outcome(session: Session, outcome: Outcome, now: float, keep: int) -> Move:
+    """The move that commits what a stage said about `session`.
+
+    `now` is unix time in seconds; `keep` the seconds for which a finished session can be looked at.
+    Raises IllegalMove when `stages.transitions` has no such row.
+    """
+    state = session.state
+    row = TRANSITIONS.get((state, Outcomes(type(outcome).__name__.lower())))
+    if row is None:
+        raise IllegalMove(
+            f"stage {state} returned {type(outcome).__name__}, which the state machine does not have"
+        )
+    if isinstance(outcome, Advance):
+        if row[0] is None:
+            return ["retire", session.id, keep, outcome.note or "retired"]
+        writes = outcome.writes
+        line = f"{state} > {row[0]}" + (f": {outcome.note}" if outcome.note else "")
+        certificate = _certificate(writes.certificate) if writes.certificate else False
+        return [
+            "advance",
+            session.id,
+            state,
+            row[0],
+            _with_count(session, writes),
+            _challenges(writes),
+            certificate,
+            line,
+        ]
+    if isinstance(outcome, Wait):
+        fields = _flat(outcome.writes.fields)
+        return [
+            "wait",
+            session.id,
+            state,
+            str(outcome.until),
+            fields,
+            _challenges(outcome.writes),
+            outcome.note,
+        ]
+    if isinstance(outcome, Retry):
+        costs, due = int(outcome.costs), now + outcome.after
+        fields, challenges = _flat(outcome.writes.fields), _challenges(outcome.writes)
+        return ["retry", session.id, state, due, costs, fields, challenges, outcome.why]
+    if isinstance(outcome, Reject):
+        problem, writes = outcome.problem, outcome.writes
+        line = f"rejected in {state}: {problem.detail}"
+        error = encode_problem(problem)
+        return ["reject", session.id, state, error, _flat(writes.fields), _challenges(writes), keep, line]
+    assert_never(outcome)
+
+
+def _with_count(session: Session, writes: Writes) -> list[str]:
+    flat = _flat(writes.fields)
+    count = max((challenge.n for challenge in writes.challenges), default=0)
+    if count > len(session.challenges):
+        flat += ["challenges", str(count)]
+    return flat
+
+
+def reserve(session: str, serial: str, intent: str) -> Move:
+    """Write the intent before the signature; answers the serial and intent on record."""
+    return ["reserve", session, serial, intent]
+
+
+def release(session: str, state: State) -> Move:
+    """Give a claimed session back to its queue."""
+    return ["release", session, state]
+
+
+def quarantine(session: str) -> Move:
+    """Set a claimed session aside."""
+    return ["quarantine", session]
+
+
+def resync(held: Iterable[str]) -> Move:
+    """Give back whatever is in flight for this supervisor and not in `held`."""
+    return ["resync", list(held)]
+
+
+def submit(session: str, names: Sequence[str], fields: dict[str, str], now: int) -> Move:
+    """A new session; `fields` are ours beside the note's (csr, profile, account, thumbprint, scheduled, expires)."""
+    base = {"created": str(now), "live": "True", "state": State.MAKECHALLENGE.value, "challenges": "0"}
+    return [
+        "submit",
+        session,
+        _flat({**base, "csr": "", "cert": "", "schema": str(SCHEMA), **fields}),
+        list(names),
+    ]
+
+
+def ready(session: str, n: int, as_read: ChallengeData, as_written: ChallengeData) -> Move:
+    """The client says that challenge `n` can be tested."""
+    return ["ready", session, n, encode_data(as_read), encode_data(as_written)]
+
+
+def finalize(session: str, csr: str) -> Move:
+    """The CSR (PEM) of a session in state issue."""
+    return ["finalize", session, csr]
+
+
+def deliver(session: str, step: str) -> Move:
+    """How far the certificate has come: "sent" or "confirmed"."""
+    return ["deliver", session, step]
+
+
+def cancel(session: str, problem: Problem, keep: int) -> Move:
+    """Give a session up, wherever it is."""
+    return ["cancel", session, encode_problem(problem), keep, f"cancelled: {problem.detail}"]
+
+
+def revoke(serial: str, reason: int, at: int) -> Move:
+    """Revoke a certificate on record; `reason` is a CRLReason code of RFC 5280 5.3.1."""
+    return ["revoke", serial, str(reason), str(at)]

@@ -1,0 +1,67 @@
+-- group: the one script of the hot path. Commits what is ready, then claims for the slots that are free.
+-- KEYS: as in prelude.lua.
+-- ARGV[1]: prefix. ARGV[2]: channel to say "something was pushed" on, or '' (this process pushed, it knows).
+-- ARGV[3]: msgpack {fencing number or '', now (text, whole seconds), now (exact), moves, claims {{queue, free, want}},
+-- number of the group, 0 without a lease}.
+-- A group sent again (same number: its reply was lost) is not made again: results is then false, and it claims nothing.
+-- ARGV[4]: the supervisor's id, or '-'.
+-- Returns msgpack {results, claimed, lengths of the 4 queues, next due time or 0}; results[i] answers moves[i]. Nothing is
+-- done at all, and the error LEASE comes back, when the lease is not the caller's.
+-- Each move is checked and made for itself: one that fails answers {'error', why} and touches no other.
+
+local PREFIX, CHANNEL, SUPERVISOR = ARGV[1], ARGV[2], ARGV[4]
+local request = cmsgpack.unpack(ARGV[3])
+local TOKEN, NOW, EXACTLY, moves, claims = request[1], request[2], request[3], request[4], request[5]
+local NUMBER = request[6]
+local OK, MOVES = {'ok'}, {}
+
+--@include prelude.lua
+--@include moves/commit.lua
+--@include moves/claim.lua
+--@include moves/advance.lua
+--@include moves/wait.lua
+--@include moves/retry.lua
+--@include moves/reject.lua
+--@include moves/retire.lua
+--@include moves/release.lua
+--@include moves/quarantine.lua
+--@include moves/reserve.lua
+--@include moves/resync.lua
+--@include moves/submit.lua
+--@include moves/client.lua
+--@include moves/revoke.lua
+
+local UNFENCED = {submit = true, ready = true, finalize = true, deliver = true, cancel = true, revoke = true}
+
+if TOKEN ~= '' and call('GET', LEASE) ~= TOKEN then return redis.error_reply('LEASE lost') end
+
+local results = {}
+if TOKEN ~= '' then
+  if call('HGET', GROUPS, SUPERVISOR) == tostring(NUMBER) then
+    results, moves, claims = false, {}, {}
+  else
+    call('HSET', GROUPS, SUPERVISOR, NUMBER)
+  end
+end
+for i, op in ipairs(moves) do
+  if TOKEN == '' and not UNFENCED[op[1]] then
+    results[i] = {'error', 'needs a lease'}
+  else
+    local done, result = pcall(MOVES[op[1]], op)
+    results[i] = done and result or {'error', type(result) == 'table' and result.err or tostring(result)}
+  end
+end
+local pushed = #pushes[1] + #pushes[2] + #pushes[3] + #pushes[4] > 0
+flush_pushes()
+if pushed and CHANNEL ~= '' then call('PUBLISH', CHANNEL, 'pushed') end
+
+local claimed = {}
+for _, wanted in ipairs(claims) do claim(wanted[1], wanted[2], wanted[3], EXACTLY, claimed) end
+
+local lengths, next_due = {}, 0
+for queue = 1, 4 do
+  lengths[queue] = call('LLEN', PENDING[queue])
+  local first = call('ZRANGE', DELAYED[queue], 0, 0, 'WITHSCORES')
+  if first[2] and (next_due == 0 or tonumber(first[2]) < next_due) then next_due = tonumber(first[2]) end
+end
+return cmsgpack.pack({results, claimed, lengths, next_due})

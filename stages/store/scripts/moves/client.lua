@@ -1,0 +1,80 @@
+-- Moves of the client's side: they need no lease, each is checked against the session itself, and a repeated one
+-- changes nothing. `wake` brings a waiting session back to its queue; one that is not waiting is `nudged`, so that
+-- the stage which holds it looks again.
+
+local function wake(session, session_key, state, waiting)
+  if waiting then
+    call('HDEL', session_key, 'waiting')
+    push(QUEUE[state], session)
+  else
+    call('HSET', session_key, 'nudged', '1')
+  end
+end
+
+-- ready: the client says that challenge n can be tested.
+-- op: {'ready', session, n, data as read, data to write}
+-- Returns {'ok'}, {'changed'} when data is not as read (read again), or {'refused', why}.
+MOVES.ready = function(op)
+  local session_key = PREFIX .. op[2]
+  local found = call('HMGET', session_key, 'live', 'state', 'waiting', 'story')
+  if found[1] ~= 'True' then return {'refused', 'not live'} end
+  if found[2] ~= 'testchallenge' then return {'refused', 'state is another'} end
+  local key = challenge_key(session_key, op[3])
+  local data = call('HGET', key, 'data')
+  if data == op[5] then return OK end
+  if data ~= op[4] then return {'changed'} end
+  call('HSET', key, 'data', op[5])
+  call('HSET', session_key, 'story', story_with(found[4], NOW, 'challenge ' .. op[3] .. ' said to be ready'))
+  wake(op[2], session_key, found[2], found[3])
+  return OK
+end
+
+-- finalize: the CSR arrives (RFC 8555 7.4).
+-- op: {'finalize', session, csr (PEM)}
+-- Returns {'ok'} or {'refused', why}. The first CSR stays.
+MOVES.finalize = function(op)
+  local session_key = PREFIX .. op[2]
+  local found = call('HMGET', session_key, 'live', 'state', 'waiting', 'story', 'csr')
+  if found[1] ~= 'True' then return {'refused', 'not live'} end
+  if found[5] and found[5] ~= '' then
+    if found[5] == op[3] then return OK end
+    return {'refused', 'finalized before'}
+  end
+  if found[2] ~= 'issue' then return {'refused', 'state is another'} end
+  call('HSET', session_key, 'csr', op[3], 'story', story_with(found[4], NOW, 'finalized'))
+  wake(op[2], session_key, found[2], found[3])
+  return OK
+end
+
+-- deliver: how far the certificate has come: 'sent' or 'confirmed'. It never goes back.
+-- op: {'deliver', session, step}
+-- Returns {'ok'} or {'refused', why}.
+MOVES.deliver = function(op)
+  local session_key = PREFIX .. op[2]
+  local found = call('HMGET', session_key, 'live', 'state', 'waiting', 'story', 'delivery')
+  if found[2] ~= 'done' then return {'refused', 'state is another'} end
+  if found[1] ~= 'True' then return {'refused', 'not live'} end
+  if found[5] == 'confirmed' or found[5] == op[3] then return OK end
+  call('HSET', session_key, 'delivery', op[3], 'delivered', NOW, 'story', story_with(found[4], NOW, 'delivery ' .. op[3]))
+  wake(op[2], session_key, found[2], found[3])
+  return OK
+end
+
+-- cancel: the client or the operator gives the session up; it is dead wherever it was.
+-- op: {'cancel', session, error (JSON), keep (seconds), story line}
+-- Returns {'ok'} or {'refused', why}. A certificate that exists stays: a done session cannot be cancelled.
+MOVES.cancel = function(op)
+  local session_key = PREFIX .. op[2]
+  local found = call('HMGET', session_key, 'live', 'state', 'story')
+  if found[1] ~= 'True' then return {'refused', 'not live'} end
+  if found[2] == 'done' then return {'refused', 'issued already'} end
+  call('HSET', session_key, 'live', 'False', 'error', op[3], 'story', story_with(found[3], NOW, op[5]))
+  call('HDEL', session_key, 'waiting', 'nudged')
+  local queue = QUEUE[found[2]]
+  call('LREM', PENDING[queue], 0, op[2])
+  call('ZREM', DELAYED[queue], op[2])
+  call('LREM', INFLIGHT, 0, op[2])
+  expire_session(session_key, op[4])
+  call('HINCRBY', FINISHED, 'rejected', 1)
+  return OK
+end

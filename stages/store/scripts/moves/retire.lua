@@ -1,0 +1,15 @@
+-- retire: the done stage is finished with a session; its certificate stays on record, with how far it came.
+-- op: {'retire', session, keep (seconds), story line}
+-- Returns {'ok'} or {'refused', why}.
+
+MOVES.retire = function(op)
+  local session_key, story = begin(op[2], 'done')
+  if not session_key then return {'refused', story} end
+  local found = call('HMGET', session_key, 'serial', 'delivery')
+  call('HSET', session_key, 'live', 'False', 'story', story_with(story, NOW, op[4]))
+  call('HDEL', session_key, 'attempts', 'nudged')
+  if found[1] then call('HSET', PREFIX .. 'certificate:' .. found[1], 'delivery', found[2] or 'issued') end
+  expire_session(session_key, op[3])
+  call('HINCRBY', FINISHED, 'retired', 1)
+  return OK
+end

@@ -1,0 +1,115 @@
+-- recover: do what recovery has decided for a batch of sessions.
+-- KEYS: as in prelude.lua; LEASE is the caller's.
+-- ARGV: prefix, fencing number, now (text, seconds), keep (seconds), other in-flight lists of the dead as msgpack {keys},
+-- of the living as msgpack {keys}, decisions as msgpack {{session, action, state as read, reason} ...}.
+-- Actions: 'requeue' (once on the queue of its state), 'drop' (from every list), 'kill' (dead with the reason, JSON),
+-- 'advance' (state issue with a certificate: on to done), 'quarantine'.
+-- Returns msgpack: for each decision 'done', or why it was left: 'state changed', 'in place now'. What was read may have moved
+-- since; so it is looked at again here, where nothing moves. Error LEASE as in group.lua.
+
+local PREFIX, TOKEN, NOW, KEEP = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local DEAD, LIVING, decisions = cmsgpack.unpack(ARGV[5]), cmsgpack.unpack(ARGV[6]), cmsgpack.unpack(ARGV[7])
+
+--@include prelude.lua
+
+if call('GET', LEASE) ~= TOKEN then return redis.error_reply('LEASE lost') end
+
+local function remove_everywhere(session)
+  for queue = 1, 4 do
+    call('LREM', PENDING[queue], 0, session)
+    call('ZREM', DELAYED[queue], session)
+  end
+  for _, list in ipairs(DEAD) do call('LREM', list, 0, session) end
+end
+
+local function in_flight(session)
+  for _, list in ipairs(LIVING) do
+    if call('LPOS', list, session) then return true end
+  end
+  return false
+end
+
+local function places(session)
+  local count = 0
+  for queue = 1, 4 do
+    count = count + #call('LPOS', PENDING[queue], session, 'COUNT', 0)
+    if call('ZSCORE', DELAYED[queue], session) then count = count + 1 end
+  end
+  return count
+end
+
+local ACTIONS = {}
+
+function ACTIONS.requeue(session, state, session_key)
+  local found = call('HMGET', session_key, 'live', 'state', 'waiting', 'story')
+  if found[1] ~= 'True' or found[2] ~= state then return 'state changed' end
+  if in_flight(session) then
+    remove_everywhere(session)
+    return 'done'
+  end
+  local queue = QUEUE[state]
+  local waiting = tonumber(found[3] or '')
+  local due = not waiting or waiting <= tonumber(NOW)
+  if not due then
+    remove_everywhere(session)
+    return 'done'
+  end
+  local at_home = call('LPOS', PENDING[queue], session) or call('ZSCORE', DELAYED[queue], session)
+  if not waiting and at_home and places(session) == 1 then
+    for _, list in ipairs(DEAD) do call('LREM', list, 0, session) end
+    return 'in place now'
+  end
+  remove_everywhere(session)
+  call('HDEL', session_key, 'waiting', 'nudged')
+  call('HSET', session_key, 'story', story_with(found[4], NOW, (waiting and 'wait for the client ended: back on ' or 'recovered: back on ') .. state))
+  call('RPUSH', PENDING[queue], session)
+  return 'done'
+end
+
+function ACTIONS.drop(session, _, session_key)
+  if call('HGET', session_key, 'live') == 'True' then return 'state changed' end
+  remove_everywhere(session)
+  for _, list in ipairs(LIVING) do call('LREM', list, 0, session) end
+  call('LREM', ACTIVE, 0, session)
+  return 'done'
+end
+
+function ACTIONS.kill(session, state, session_key, reason)
+  local found = call('HMGET', session_key, 'live', 'state', 'story')
+  if found[1] ~= 'True' or found[2] ~= state then return 'state changed' end
+  if in_flight(session) then return 'in place now' end
+  remove_everywhere(session)
+  call('HSET', session_key, 'live', 'False', 'error', reason, 'story', story_with(found[3], NOW, 'ended: too old for ' .. state))
+  call('HDEL', session_key, 'waiting', 'nudged')
+  expire_session(session_key, KEEP)
+  call('HINCRBY', FINISHED, 'rejected', 1)
+  return 'done'
+end
+
+function ACTIONS.advance(session, state, session_key)
+  local found = call('HMGET', session_key, 'live', 'state', 'story')
+  if found[1] ~= 'True' or found[2] ~= state then return 'state changed' end
+  if in_flight(session) then return 'in place now' end
+  remove_everywhere(session)
+  call('HSET', session_key, 'state', 'done', 'delivery', 'issued', 'delivered', NOW,
+       'story', story_with(found[3], NOW, 'recovered: has its certificate, on to done'))
+  call('HDEL', session_key, 'waiting', 'nudged', 'attempts')
+  call('LPUSH', PENDING[4], session)
+  return 'done'
+end
+
+function ACTIONS.quarantine(session)
+  remove_everywhere(session)
+  call('LREM', ACTIVE, 0, session)
+  call('LREM', QUARANTINE, 0, session)
+  call('LPUSH', QUARANTINE, session)
+  return 'done'
+end
+
+local results = {}
+for i, decision in ipairs(decisions) do
+  local session = decision[1]
+  local done, result = pcall(ACTIONS[decision[2]], session, decision[3], PREFIX .. session, decision[4])
+  results[i] = done and result or (type(result) == 'table' and result.err or tostring(result))
+end
+return cmsgpack.pack(results)
