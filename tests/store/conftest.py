@@ -1,0 +1,41 @@
+"""A real server for the tests of the store: the embedded one, in a directory of its own."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio.from_thread
+import pytest
+
+from supervisor.embedded import embedded_store
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server with `appendfsync always`, for all tests of the run."""
+    data_dir = tmp_path_factory.mktemp("store")
+    with (
+        anyio.from_thread.start_blocking_portal("asyncio") as portal,
+        portal.wrap_async_context_manager(embedded_store(data_dir)) as store,
+    ):
+        yield store.url
+
+
+@pytest.fixture
+def clean_store(valkey_url: str) -> Iterator[str]:
+    """The URL of the server with nothing in it; it is emptied, scripts too, before and after the test."""
+    _flush(valkey_url)
+    yield valkey_url
+    _flush(valkey_url)
+
+
+def _flush(url: str) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(Path(url.removeprefix("unix://"))))
+        client.sendall(b"FLUSHALL SYNC\r\nSCRIPT FLUSH SYNC\r\n")
+        answer = b""
+        while answer.count(b"\r\n") < 2:
+            answer += client.recv(64)
+    assert answer == b"+OK\r\n+OK\r\n"
