@@ -1,0 +1,31 @@
+"""Every exit code of the program, once; docs/cli.md explains them. Anyone may import it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    OK = 0
+    FAULT = 1
+    """A fault of the program."""
+    USAGE = 2
+    """The command line is wrong."""
+    CONFIG_REFUSED = 3
+    """A setting, or a file that a setting names, is wrong."""
+    INPUT_REFUSED = 4
+    """What the command was given (a CSR, a name, a serial number) is refused."""
+    STORE_UNAVAILABLE = 5
+    """The store cannot be reached or started."""
+    STORE_HELD = 6
+    """Another supervisor holds the store."""
+    REJECTED = 7
+    """The session ended without a certificate."""
+    TIMED_OUT = 8
+    """The time given with --timeout is over; the session goes on."""
+    NOT_FOUND = 9
+    """There is no such session or certificate on record."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
