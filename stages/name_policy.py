@@ -57,7 +57,7 @@ class NamePolicy(msgspec.Struct, frozen=True):
     max_names: int = 100
 
     @classmethod
-    def from_settings(  # noqa: PLR0913  one argument for each setting
+    def from_settings(
         cls,
         *,
         allow_domains: Sequence[str] = (),
@@ -125,9 +125,7 @@ def _domain_rules(setting: str, texts: Sequence[str]) -> tuple[DomainRule, ...]:
         except Refused as refused:
             raise Refused("config", field, refused.reason) from None
         if name.kind != "dns" or name.wildcard:
-            raise Refused(
-                "config", field, "a rule is a domain such as example.com or .example.com, without a wildcard"
-            )
+            raise Refused("config", field, "a rule is a domain such as example.com or .example.com, without a wildcard")
         rules.append(DomainRule(text.lower(), name.value, text.startswith(".")))
     return tuple(rules)
 

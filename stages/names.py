@@ -52,9 +52,7 @@ def parse_name(text: str, field: str = "name") -> Name:
     if len(text) > MAX_NAME_BYTES:
         raise Refused("malformed", field, f"the name is longer than {MAX_NAME_BYTES} bytes")
     if not text.isascii():
-        raise Refused(
-            "malformed", field, "the name is not ASCII; write an international name as A-labels (xn--)"
-        )
+        raise Refused("malformed", field, "the name is not ASCII; write an international name as A-labels (xn--)")
     if not text.isprintable():
         raise Refused("malformed", field, "the name holds a control character")
     _refuse_other_types(text, field)
@@ -73,23 +71,17 @@ def parse_names(texts: list[str], maximum: int, field: str = "names") -> tuple[s
         raise Refused("malformed", field, "no name is given")
     # Every text costs work, so repeated names may not evade the maximum without bound either.
     if len(texts) > 2 * maximum:
-        raise Refused(
-            "rejectedIdentifier", field, f"{len(texts)} names are given, at most {maximum} are allowed"
-        )
+        raise Refused("rejectedIdentifier", field, f"{len(texts)} names are given, at most {maximum} are allowed")
     values = dict.fromkeys(parse_name(text, f"{field}[{index}]").value for index, text in enumerate(texts))
     if len(values) > maximum:
-        raise Refused(
-            "rejectedIdentifier", field, f"{len(values)} names are given, at most {maximum} are allowed"
-        )
+        raise Refused("rejectedIdentifier", field, f"{len(values)} names are given, at most {maximum} are allowed")
     return tuple(values)
 
 
 def _refuse_other_types(text: str, field: str) -> None:
     """Say so when the text is an identifier of a type that this CA does not certify."""
     if "://" in text:
-        raise Refused(
-            "unsupportedIdentifier", field, "it is a URL; give the host name or the IP address alone"
-        )
+        raise Refused("unsupportedIdentifier", field, "it is a URL; give the host name or the IP address alone")
     if "@" in text:
         raise Refused(
             "unsupportedIdentifier",
@@ -97,13 +89,9 @@ def _refuse_other_types(text: str, field: str) -> None:
             "it is an e-mail address; only DNS names and IP addresses are issued",
         )
     if "/" in text:
-        raise Refused(
-            "unsupportedIdentifier", field, "it is a network or a path; give one host name or IP address"
-        )
+        raise Refused("unsupportedIdentifier", field, "it is a network or a path; give one host name or IP address")
     if "%" in text:
-        raise Refused(
-            "unsupportedIdentifier", field, "an address with a zone id has no meaning outside one host"
-        )
+        raise Refused("unsupportedIdentifier", field, "an address with a zone id has no meaning outside one host")
 
 
 def _parse_ip(text: str, field: str) -> Name:
@@ -112,20 +100,14 @@ def _parse_ip(text: str, field: str) -> Name:
         address: IPAddress = ipaddress.ip_address(text)
     except ValueError:
         if DOTTED_DIGITS.fullmatch(text):
-            raise Refused(
-                "malformed", field, "it looks like an IPv4 address but is not four decimal bytes"
-            ) from None
+            raise Refused("malformed", field, "it looks like an IPv4 address but is not four decimal bytes") from None
         raise Refused(
             "malformed", field, "it holds a colon but is not an IPv6 address (no port, no brackets)"
         ) from None
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        raise Refused(
-            "unsupportedIdentifier", field, "it is an IPv4-mapped address; give the IPv4 address itself"
-        )
+        raise Refused("unsupportedIdentifier", field, "it is an IPv4-mapped address; give the IPv4 address itself")
     if str(address) != text:
-        raise Refused(
-            "malformed", field, f"the address is not in canonical text (RFC 5952), which is {address}"
-        )
+        raise Refused("malformed", field, f"the address is not in canonical text (RFC 5952), which is {address}")
     if address.is_unspecified or address.is_multicast or text == "255.255.255.255":
         raise Refused("rejectedIdentifier", field, f"no host can have the address {address}")
     return Name("ip", text, wildcard=False, base=text)
@@ -136,22 +118,16 @@ def _parse_dns(text: str, field: str) -> Name:
     wildcard = text.startswith("*.")
     base = text[2:] if wildcard else text
     if text == "*" or base == "":
-        raise Refused(
-            "malformed", field, "a wildcard needs at least one label below it, such as *.example.com"
-        )
+        raise Refused("malformed", field, "a wildcard needs at least one label below it, such as *.example.com")
     if "*" in base:
-        raise Refused(
-            "malformed", field, "a wildcard may only be the whole leftmost label, such as *.example.com"
-        )
+        raise Refused("malformed", field, "a wildcard may only be the whole leftmost label, such as *.example.com")
     if base.endswith("."):
         raise Refused("malformed", field, "the name ends in a dot")
     labels = base.split(".")
     for label in labels:
         _check_label(label, field)
     if ENDS_IN_NUMBER.fullmatch(labels[-1]):
-        raise Refused(
-            "malformed", field, "the last label is a number, so the name would be read as an address"
-        )
+        raise Refused("malformed", field, "the last label is a number, so the name would be read as an address")
     return Name("dns", text, wildcard, base)
 
 
@@ -165,12 +141,8 @@ def _check_label(label: str, field: str) -> None:
     if label[2:4] != "--":
         return
     if not label.startswith("xn--"):
-        raise Refused(
-            "malformed", field, "hyphens in the third and fourth place are reserved (RFC 5890 2.3.1)"
-        )
+        raise Refused("malformed", field, "hyphens in the third and fourth place are reserved (RFC 5890 2.3.1)")
     try:
         idna.ulabel(label)
     except idna.IDNAError:
-        raise Refused(
-            "malformed", field, f"the label {label} is no A-label of IDNA 2008 (RFC 5891 5.4)"
-        ) from None
+        raise Refused("malformed", field, f"the label {label} is no A-label of IDNA 2008 (RFC 5891 5.4)") from None

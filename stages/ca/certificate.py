@@ -35,9 +35,7 @@ def sign(intent: Intent, issuer: Issuer) -> bytes:
     Refused("serverInternal", "issuer", ...) where the issuer's key is another than the intent's.
     """
     if intent.issuer_spki_sha256 != issuer.spki_sha256:
-        raise Refused(
-            "serverInternal", "issuer", f"the intent was made for issuer {intent.issuer} with another key"
-        )
+        raise Refused("serverInternal", "issuer", f"the intent was made for issuer {intent.issuer} with another key")
     # A checked request's key is of a type that certificates carry.
     key = cast("CertificatePublicKeyTypes", load_der_public_key(intent.spki))
     builder = (
@@ -48,9 +46,7 @@ def sign(intent: Intent, issuer: Issuer) -> bytes:
         .serial_number(int(intent.serial, 16))
         .not_valid_before(datetime.fromtimestamp(intent.not_before, UTC))
         .not_valid_after(datetime.fromtimestamp(intent.not_after, UTC))
-        .add_extension(
-            x509.SubjectAlternativeName([general_name(name) for name in intent.names]), critical=True
-        )
+        .add_extension(x509.SubjectAlternativeName([general_name(name) for name in intent.names]), critical=True)
         .add_extension(NOT_A_CA, critical=True)
         .add_extension(key_usage(intent.key_usages), critical=True)
         .add_extension(_extended_key_usage(intent.extended_key_usages), critical=False)
@@ -72,9 +68,7 @@ def chain_pem(der: bytes, issuer: Issuer) -> str:
 def general_name(text: str) -> x509.GeneralName:
     """One entry of the SAN."""
     name = parse_name(text)
-    return (
-        x509.DNSName(name.value) if name.kind == "dns" else x509.IPAddress(ipaddress.ip_address(name.value))
-    )
+    return x509.DNSName(name.value) if name.kind == "dns" else x509.IPAddress(ipaddress.ip_address(name.value))
 
 
 @lru_cache(maxsize=64)
@@ -109,7 +103,5 @@ def _crl_distribution_points(url: str) -> x509.CRLDistributionPoints:
 
 @lru_cache(maxsize=64)
 def _authority_information_access(url: str) -> x509.AuthorityInformationAccess:
-    access = x509.AccessDescription(
-        AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(url)
-    )
+    access = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(url))
     return x509.AuthorityInformationAccess([access])

@@ -23,9 +23,7 @@ def name_constraints(permitted: Sequence[str], excluded: Sequence[str]) -> x509.
     RFC 5280 leaves a kind of name free that no permitted entry mentions. Who permits domains only does not
     mean "and every IP address", so all of those are then excluded.
     """
-    allowed = [
-        _general_name("name_constraints.permitted", index, text) for index, text in enumerate(permitted)
-    ]
+    allowed = [_general_name("name_constraints.permitted", index, text) for index, text in enumerate(permitted)]
     denied = [_general_name("name_constraints.excluded", index, text) for index, text in enumerate(excluded)]
     if allowed and not any(isinstance(entry, x509.IPAddress) for entry in allowed):
         denied += [x509.IPAddress(ipaddress.ip_network(network)) for network in EVERY_IP]

@@ -43,7 +43,7 @@ def build_crl(
     if not 0 <= number < 1 << MAX_NUMBER_BITS:
         raise Refused("serverInternal", "CRL number", "it must be positive and have at most 20 octets")
     if next_update_seconds <= 0:
-        raise Refused("config", "next_update", "it must be positive")
+        raise Refused("config", "crl.next_update", "it must be positive")
     if not issuer.certificate.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign:
         raise Refused("config", "issuer", f"issuer {issuer.id} may not sign CRLs: its keyUsage lacks cRLSign")
     builder = (
@@ -74,18 +74,14 @@ def read_crl_number(file: Path) -> int:
 
 def _revoked(entries: Iterable[tuple[str, int, int]]) -> list[x509.RevokedCertificate]:
     """In the order of serials, so that the bytes do not depend on the order in which the store gives them."""
-    numbered = sorted(
-        (int(serial, 16), revoked_at, parse_reason(reason)) for serial, revoked_at, reason in entries
-    )
+    numbered = sorted((int(serial, 16), revoked_at, parse_reason(reason)) for serial, revoked_at, reason in entries)
     revoked = []
     previous = 0
     for serial, revoked_at, reason in numbered:
         if serial == previous:
             raise Refused("serverInternal", "CRL entries", f"serial {serial:x} is there twice")
         previous = serial
-        builder = x509.RevokedCertificateBuilder(
-            serial, datetime.fromtimestamp(revoked_at, UTC).replace(tzinfo=None)
-        )
+        builder = x509.RevokedCertificateBuilder(serial, datetime.fromtimestamp(revoked_at, UTC).replace(tzinfo=None))
         # RFC 5280 5.3.1: unspecified should be said by saying nothing.
         if reason is not Reason.UNSPECIFIED:
             builder = builder.add_extension(x509.CRLReason(FLAGS[reason]), critical=False)

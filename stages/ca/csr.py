@@ -105,9 +105,7 @@ def _load(csr: bytes | str) -> x509.CertificateSigningRequest:
     try:
         return x509.load_der_x509_csr(der)
     except x509.InvalidVersion:
-        raise Refused(
-            "badCSR", "version", "the version must be 0, which means PKCS #10 v1 (RFC 2986 4.1)"
-        ) from None
+        raise Refused("badCSR", "version", "the version must be 0, which means PKCS #10 v1 (RFC 2986 4.1)") from None
     except ValueError:
         raise Refused("badCSR", "csr", "the request is not the DER of a PKCS #10 request") from None
 
@@ -172,22 +170,16 @@ def _check_no_ca(extensions: x509.Extensions) -> None:
     for extension in extensions:
         value = extension.value
         if isinstance(value, x509.BasicConstraints) and value.ca:
-            raise Refused(
-                "badCSR", "basicConstraints", "a CA certificate is asked for; this CA issues leaves only"
-            )
+            raise Refused("badCSR", "basicConstraints", "a CA certificate is asked for; this CA issues leaves only")
         if isinstance(value, x509.KeyUsage) and (value.key_cert_sign or value.crl_sign):
-            raise Refused(
-                "badCSR", "keyUsage", "keyCertSign or cRLSign is asked for; this CA issues leaves only"
-            )
+            raise Refused("badCSR", "keyUsage", "keyCertSign or cRLSign is asked for; this CA issues leaves only")
 
 
 def _san_names(extensions: x509.Extensions) -> tuple[str, ...]:
     try:
         san = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        raise Refused(
-            "badCSR", "subjectAltName", "there is none; a common name alone is not enough"
-        ) from None
+        raise Refused("badCSR", "subjectAltName", "there is none; a common name alone is not enough") from None
     values = [_san_value(entry, f"subjectAltName[{index}]") for index, entry in enumerate(san)]
     if not values:
         raise Refused("badCSR", "subjectAltName", "it is empty")
@@ -196,17 +188,13 @@ def _san_names(extensions: x509.Extensions) -> tuple[str, ...]:
 
 def _san_value(entry: x509.GeneralName, field: str) -> str:
     if not isinstance(entry, x509.DNSName | x509.IPAddress):
-        raise Refused(
-            "badCSR", field, f"it is of type {type(entry).__name__}; only dNSName and iPAddress are issued"
-        )
+        raise Refused("badCSR", field, f"it is of type {type(entry).__name__}; only dNSName and iPAddress are issued")
     try:
         name = parse_name(str(entry.value), field)
     except Refused as refused:
         raise Refused("badCSR", field, refused.reason) from None
     if (name.kind == "ip") != isinstance(entry, x509.IPAddress):
-        raise Refused(
-            "badCSR", field, "it is an IP address in a dNSName; put it into an iPAddress (RFC 8738 4)"
-        )
+        raise Refused("badCSR", field, "it is an IP address in a dNSName; put it into an iPAddress (RFC 8738 4)")
     return name.value
 
 

@@ -35,7 +35,7 @@ CA_KEY_USAGE: Final = x509.KeyUsage(
 )
 
 
-def create_root(  # noqa: PLR0913  what a root is made of
+def create_root(
     subject: str,
     key: SigningKey,
     validity_seconds: int,
@@ -55,7 +55,7 @@ def create_root(  # noqa: PLR0913  what a root is made of
     return sign_with(builder, key)
 
 
-def create_intermediate(  # noqa: PLR0913, PLR0917  what an intermediate is made of
+def create_intermediate(  # noqa: PLR0913  what an intermediate is made of
     subject: str,
     key: SigningKey,
     root: x509.Certificate,
@@ -98,9 +98,7 @@ def intermediate_csr(key: SigningKey, subject: str) -> str:
     return sign_with(builder, key).public_bytes(Encoding.PEM).decode("ascii")
 
 
-def accept_intermediate(
-    key: SigningKey, cert_pem: bytes, chain_pem: bytes, now: int
-) -> list[x509.Certificate]:
+def accept_intermediate(key: SigningKey, cert_pem: bytes, chain_pem: bytes, now: int) -> list[x509.Certificate]:
     """Check what another CA made of `intermediate_csr`; gives the chain, the intermediate first.
 
     `cert_pem` may bring its chain along; `chain_pem` is the rest, nearest first, to the root.
@@ -111,9 +109,7 @@ def accept_intermediate(
     chain += [above for above in parse_certificates(chain_pem, "intermediate chain") if above not in chain]
     check_chain(key, chain, now, "intermediate")
     if len(chain) == 1:
-        raise Refused(
-            "config", "intermediate", "it is self-signed, or the certificate that signed it is not given"
-        )
+        raise Refused("config", "intermediate", "it is self-signed, or the certificate that signed it is not given")
     return chain
 
 
@@ -124,7 +120,7 @@ def subject_name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
 
 
-def _builder(  # noqa: PLR0913, PLR0917  the fields of a TBSCertificate
+def _builder(
     subject: x509.Name,
     key: SigningKey,
     issuer: x509.Name,

@@ -75,7 +75,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return intent
 
 
-def make_intent(  # noqa: PLR0913, PLR0917  what an intent is made of
+def make_intent(
     names: tuple[str, ...],
     csr: CheckedCsr,
     profile: Profile,

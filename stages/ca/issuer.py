@@ -127,7 +127,7 @@ def make_issuer(
     return Issuer(issuer_id or spki_sha256(chain[0])[:16], chain[0], tuple(chain[1:]), key)
 
 
-def load_issuer(  # noqa: PLR0913  one argument for each setting
+def load_issuer(
     cert_file: Path,
     key_file: Path,
     now: int,
@@ -153,9 +153,7 @@ def load_issuer(  # noqa: PLR0913  one argument for each setting
         chain.append(found[1])
     for file, certificate in pool:
         if certificate not in chain:
-            raise Refused(
-                "config", str(file), f"holds a certificate that is not above the one in {cert_file}"
-            )
+            raise Refused("config", str(file), f"holds a certificate that is not above the one in {cert_file}")
     key = load(key_file, passphrase)
     require_deterministic(key, str(key_file))
     return make_issuer(key, chain, now, issuer_id=issuer_id, where=str(cert_file))
@@ -184,14 +182,10 @@ def check_chain(key: SigningKey, chain: Sequence[x509.Certificate], now: int, wh
                 f"{which} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M:%S}Z",
             )
         if moment > certificate.not_valid_after_utc:
-            raise Refused(
-                "config", where, f"{which} expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M:%S}Z"
-            )
+            raise Refused("config", where, f"{which} expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M:%S}Z")
     for lower, upper in pairwise(chain):
         if not _signed_by(lower, upper):
-            raise Refused(
-                "config", where, "the chain is broken: a certificate is not signed by the one above it"
-            )
+            raise Refused("config", where, "the chain is broken: a certificate is not signed by the one above it")
     if is_self_issued(chain[-1]) and not _signed_by(chain[-1], chain[-1]):
         raise Refused("config", where, "the root's own signature is wrong")
 

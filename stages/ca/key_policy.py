@@ -18,7 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from stages.errors import Refused
 
-KEY_TYPES: Final = ("p256", "p384", "p521", "rsa", "ed25519")
+KEY_TYPES: Final = ("p256", "p384", "p521", "ed25519", "rsa")
+"""What a key can be; "rsa" is every allowed size."""
+
+RSA_SIZES: Final = ("rsa2048", "rsa3072", "rsa4096")
+"""Words that allow RSA keys of exactly one size, in place of "rsa"."""
+
 MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 4096
 MIN_EXPONENT: Final = 2**16 + 1
@@ -46,7 +51,7 @@ class KeyPolicy(msgspec.Struct, frozen=True):
     """What is allowed.
 
     Attributes:
-        key_types: names of `KEY_TYPES`.
+        key_types: words of `KEY_TYPES` and `RSA_SIZES`.
         blocked_spki: lower-case hex SHA-256 digests of SubjectPublicKeyInfos that are never certified.
     """
 
@@ -54,37 +59,41 @@ class KeyPolicy(msgspec.Struct, frozen=True):
     blocked_spki: frozenset[str] = frozenset()
 
     @classmethod
-    def from_settings(
-        cls, *, key_types: Sequence[str] = KEY_TYPES, blocked_spki: Sequence[str] = ()
-    ) -> KeyPolicy:
-        """Check the settings; raises Refused("config", "keys.<setting>[<index>]", ...)."""
+    def from_settings(cls, *, key_types: Sequence[str] = KEY_TYPES, blocked_spki: Sequence[str] = ()) -> KeyPolicy:
+        """Check the settings; raises Refused("config", ...) for keys.allowed and keys.blocked_file."""
+        words = KEY_TYPES + RSA_SIZES
         if not key_types:
-            raise Refused("config", "keys.key_types", f"at least one of {', '.join(KEY_TYPES)} is needed")
+            raise Refused("config", "keys.allowed", f"at least one of {', '.join(words)} is needed")
         for index, word in enumerate(key_types):
-            if word not in KEY_TYPES:
-                raise Refused(
-                    "config", f"keys.key_types[{index}]", f"it must be one of {', '.join(KEY_TYPES)}"
-                )
-        for index, digest in enumerate(blocked_spki):
+            if word not in words:
+                raise Refused("config", f"keys.allowed[{index}]", f"it must be one of {', '.join(words)}")
+        for index, digest in enumerate(blocked_spki, 1):
             if not SHA256_HEX.fullmatch(digest.lower()):
-                raise Refused("config", f"keys.blocked_spki[{index}]", "it must be 64 hex digits")
+                raise Refused("config", "keys.blocked_file", f"digest {index} is not 64 hex digits")
         return cls(frozenset(key_types), frozenset(digest.lower() for digest in blocked_spki))
 
-    def check(
-        self, key: object, spki_der: bytes, kind: str = "badPublicKey", field: str = "public key"
-    ) -> str:
+    def check(self, key: object, spki_der: bytes, kind: str = "badPublicKey", field: str = "public key") -> str:
         """Give the key's type, one of `KEY_TYPES`; raises Refused(kind, field, ...) for a bad one.
 
         RFC 8555 6.7 has badPublicKey for the keys of accounts and badCSR for those in requests.
         """
         key_type = _key_type(key, kind, field)
-        if key_type not in self.key_types:
-            raise Refused(kind, field, f"keys of type {key_type} are not allowed here")
+        if isinstance(key, rsa.RSAPublicKey):
+            _check_rsa_numbers(key, kind, field)
+        if key_type not in self.key_types and not self._allows_size(key):
+            raise Refused(kind, field, f"keys of type {_described(key, key_type)} are not allowed here")
         if hashlib.sha256(spki_der).hexdigest() in self.blocked_spki:
             raise Refused(kind, field, "the key is on this CA's list of blocked keys")
         if isinstance(key, rsa.RSAPublicKey):
-            _check_rsa(key, kind, field)
+            _check_rsa_strength(key, kind, field)
         return key_type
+
+    def _allows_size(self, key: object) -> bool:
+        return isinstance(key, rsa.RSAPublicKey) and f"rsa{key.key_size}" in self.key_types
+
+
+def _described(key: object, key_type: str) -> str:
+    return f"rsa{key.key_size}" if isinstance(key, rsa.RSAPublicKey) else key_type
 
 
 def _key_type(key: object, kind: str, field: str) -> str:
@@ -95,14 +104,12 @@ def _key_type(key: object, kind: str, field: str) -> str:
     if isinstance(key, ec.EllipticCurvePublicKey):
         name = CURVES.get(key.curve.name)
         if name is None:
-            raise Refused(
-                kind, field, f"the curve {key.curve.name} is not supported; use P-256, P-384 or P-521"
-            )
+            raise Refused(kind, field, f"the curve {key.curve.name} is not supported; use P-256, P-384 or P-521")
         return name
     raise Refused(kind, field, "the key type is not supported; use P-256, P-384, P-521, RSA or Ed25519")
 
 
-def _check_rsa(key: rsa.RSAPublicKey, kind: str, field: str) -> None:
+def _check_rsa_numbers(key: rsa.RSAPublicKey, kind: str, field: str) -> None:
     numbers = key.public_numbers()
     bits = numbers.n.bit_length()
     if not MIN_RSA_BITS <= bits <= MAX_RSA_BITS or bits % 8:
@@ -112,9 +119,11 @@ def _check_rsa(key: rsa.RSAPublicKey, kind: str, field: str) -> None:
             f"the RSA key has {bits} bits; {MIN_RSA_BITS} to {MAX_RSA_BITS}, a multiple of 8, are allowed",
         )
     if not MIN_EXPONENT <= numbers.e <= MAX_EXPONENT or numbers.e % 2 == 0:
-        raise Refused(
-            kind, field, "the RSA exponent must be odd and between 2^16+1 and 2^256-1; 65537 is usual"
-        )
+        raise Refused(kind, field, "the RSA exponent must be odd and between 2^16+1 and 2^256-1; 65537 is usual")
+
+
+def _check_rsa_strength(key: rsa.RSAPublicKey, kind: str, field: str) -> None:
+    numbers = key.public_numbers()
     for test, meaning in WEAKNESSES.items():
         if badkeys.checkrsa(numbers.n, numbers.e, checks=[test]):
             raise Refused(kind, field, f"the RSA key is weak: {meaning} (test {test})")

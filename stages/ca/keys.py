@@ -31,9 +31,7 @@ class KeyType(StrEnum):
 
 DEFAULT_KEY_TYPE: Final = KeyType.P256
 
-SigningKey = (
-    ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | mldsa.MLDSA65PrivateKey
-)
+SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | mldsa.MLDSA65PrivateKey
 CURVES: Final[tuple[type[ec.EllipticCurve], ...]] = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 MIN_RSA_BITS: Final = 2048
 
@@ -43,9 +41,7 @@ SignedT_co = TypeVar("SignedT_co", covariant=True)
 class Signable(Protocol[SignedT_co]):
     """The certificate, request and CRL builders of `cryptography`."""
 
-    def sign(
-        self, private_key: Any, algorithm: Any, *, ecdsa_deterministic: bool | None = None
-    ) -> SignedT_co:
+    def sign(self, private_key: Any, algorithm: Any, *, ecdsa_deterministic: bool | None = None) -> SignedT_co:
         """Sign what was built."""
         ...
 
@@ -107,9 +103,7 @@ def check_signing_key(key: object, field: str) -> SigningKey:
         return key
     if isinstance(key, rsa.RSAPrivateKey):
         if key.key_size < MIN_RSA_BITS:
-            raise Refused(
-                "config", field, f"the RSA key has {key.key_size} bits, at least {MIN_RSA_BITS} are needed"
-            )
+            raise Refused("config", field, f"the RSA key has {key.key_size} bits, at least {MIN_RSA_BITS} are needed")
         return key
     if isinstance(key, ed25519.Ed25519PrivateKey | mldsa.MLDSA65PrivateKey):
         return key

@@ -91,9 +91,7 @@ def _compare(certificate: x509.Certificate, intent: Intent, issuer: Issuer) -> N
     found = {name for name, attribute in USAGE_ATTRIBUTES.items() if getattr(usage, attribute)}
     _same("keyUsage", set(intent.key_usages), found)
     extended = _extension(extensions, x509.ExtendedKeyUsage, critical=False)
-    _same(
-        "extendedKeyUsage", [EXTENDED_KEY_USAGES[name] for name in intent.extended_key_usages], list(extended)
-    )
+    _same("extendedKeyUsage", [EXTENDED_KEY_USAGES[name] for name in intent.extended_key_usages], list(extended))
     authority = _extension(extensions, x509.AuthorityKeyIdentifier, critical=False)
     _same("authorityKeyIdentifier", issuer.authority_key_identifier, authority)
     _extension(extensions, x509.SubjectKeyIdentifier, critical=False)
@@ -104,9 +102,7 @@ def _compare(certificate: x509.Certificate, intent: Intent, issuer: Issuer) -> N
         _same("crlDistributionPoints", [intent.crl_url], [n.value for p in points for n in p.full_name or ()])
     if intent.ca_issuers_url:
         access = _extension(extensions, x509.AuthorityInformationAccess, critical=False)
-        _same(
-            "authorityInfoAccess", [intent.ca_issuers_url], [entry.access_location.value for entry in access]
-        )
+        _same("authorityInfoAccess", [intent.ca_issuers_url], [entry.access_location.value for entry in access])
 
 
 def _verify(certificate: x509.Certificate, intent: Intent, issuer: Issuer) -> None:

@@ -27,9 +27,10 @@ KEY_USAGES: Final = (
 EXTENDED_KEY_USAGES: Final = {
     "serverAuth": ExtendedKeyUsageOID.SERVER_AUTH,
     "clientAuth": ExtendedKeyUsageOID.CLIENT_AUTH,
-    "ipsecIKE": ExtendedKeyUsageOID.IPSEC_IKE,
+    "codeSigning": ExtendedKeyUsageOID.CODE_SIGNING,
+    "emailProtection": ExtendedKeyUsageOID.EMAIL_PROTECTION,
 }
-"""RFC 5280 4.2.1.12 and RFC 4945, as far as a proof of control over a name is a reason for them."""
+"""RFC 5280 4.2.1.12, without those that would make a leaf part of the CA (OCSPSigning) or good for everything."""
 
 SUITABLE: Final = {
     "rsa": ("digitalSignature", "contentCommitment", "keyEncipherment", "dataEncipherment"),  # RFC 3279 2.3.1
@@ -43,7 +44,8 @@ SUITABLE: Final = {
 CONSISTENT: Final = {
     "serverAuth": {"digitalSignature", "keyEncipherment", "keyAgreement"},
     "clientAuth": {"digitalSignature", "keyAgreement"},
-    "ipsecIKE": {"digitalSignature", "contentCommitment"},
+    "codeSigning": {"digitalSignature"},
+    "emailProtection": {"digitalSignature", "contentCommitment", "keyEncipherment", "keyAgreement"},
 }
 """RFC 5280 4.2.1.12: one of these key usages must go with the extended one."""
 
@@ -93,9 +95,9 @@ def check_profile(profile: Profile) -> Profile:
     """Give the profile back, checked; raises Refused("config", "profiles.<name>.<setting>", ...)."""
     at = f"profiles.{profile.name}"
     if profile.validity_seconds <= 0:
-        raise Refused("config", f"{at}.validity_seconds", "it must be positive")
+        raise Refused("config", f"{at}.validity", "it must be positive")
     if profile.backdate_seconds < 0:
-        raise Refused("config", f"{at}.backdate_seconds", "it must not be negative")
+        raise Refused("config", f"{at}.backdate", "it must not be negative")
     if profile.past_issuer not in {"clamp", "refuse"}:
         raise Refused("config", f"{at}.past_issuer", 'it must be "clamp" or "refuse"')
     _check_words(f"{at}.key_usages", profile.key_usages, KEY_USAGES)
