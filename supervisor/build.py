@@ -6,7 +6,11 @@ Everything that can be wrong with a file or a value is `Refused("config", ...)` 
 from __future__ import annotations
 
 import re
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from stages.ca.issuer import Issuer, load_issuer
 from stages.ca.key_policy import KeyPolicy
@@ -161,6 +165,31 @@ def store_settings(settings: Settings, embedded_url: str) -> StoreSettings:
         connect_timeout=table.connect_timeout,
         wait_aof_timeout=0 if embedded else int(table.wait_aof_timeout * 1000),
     )
+
+
+def without_wait(address: StoreSettings) -> StoreSettings:
+    """The same store, not asked to wait for its disk: it has no WAITAOF."""
+    return replace(address, wait_aof_timeout=0)
+
+
+def own_addresses(settings: Settings) -> tuple[tuple[str, int], ...]:
+    """Addresses and ports of the CA's own listeners and store, which validations never dial."""
+    own: list[tuple[str, int]] = []
+    if settings.admin.listen:
+        host, _, port = settings.admin.listen.rpartition(":")
+        own.append((host.strip("[]"), int(port)))
+    if settings.store.url.startswith(("redis://", "rediss://")):
+        parts = urlsplit(settings.store.url)
+        for entry in _look_up(parts.hostname or "localhost", parts.port or 6379):
+            own.append(entry)
+    return tuple(own)
+
+
+def _look_up(host: str, port: int) -> list[tuple[str, int]]:
+    try:
+        return [(str(found[4][0]), port) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    except OSError:
+        return []  # a store that cannot be found cannot be reached by a validation either
 
 
 def read_secret(file: Path | None, setting: str) -> str:

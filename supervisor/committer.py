@@ -55,7 +55,7 @@ class Committer:
         self.quiet = False
         self.held: dict[str, Session] = {}
         self.lengths = [0, 0, 0, 0]
-        self.moved: Callable[[str], None] | None = None
+        self.committed: Callable[[Move], None] | None = None
         self._slots: list[Slots] = []
         self._moves: deque[tuple[Move, asyncio.Future[list[Any]] | None]] = deque()
         self._wake = asyncio.Event()
@@ -136,8 +136,8 @@ class Committer:
             self.held.pop(session, None)
             if result[0] != "ok":
                 self._refused(move, result)
-            elif self.moved is not None:
-                self.moved(session)
+            elif self.committed is not None:
+                self.committed(move)
         for fault in reply.garbled:
             self._set_aside(fault)
         self._hand_out(reply.claimed)

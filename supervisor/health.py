@@ -1,0 +1,38 @@
+"""How the program stands, for the admin listener and the status page. Written by the program, read by doors."""
+
+from __future__ import annotations
+
+from supervisor.committer import Committer
+
+
+class Health:
+    """Ready or not, and why not."""
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.stopping = False
+        self.committer: Committer | None = None
+
+    def serve(self, committer: Committer) -> None:
+        """A term begins with this committer."""
+        self.committer = committer
+
+    def lose_lease(self) -> None:
+        """The term is over."""
+        self.ready = False
+        self.committer = None
+
+    def stop(self) -> None:
+        """The program is stopping."""
+        self.ready = False
+        self.stopping = True
+
+    def faults(self) -> list[str]:
+        """Why the program is not well: empty when it is."""
+        if self.stopping:
+            return ["stopping"]
+        if not self.ready:
+            return ["starting"]
+        if self.committer is not None and not self.committer.available:
+            return ["the store cannot be reached; stages wait"]
+        return []

@@ -1,0 +1,177 @@
+"""The running program: what it is made of and the order in which its parts start and stop.
+
+Start: store, lease, recovery scan, stages, ready. Stop: not ready, take nothing more, let work end, give the rest back,
+yield the lease, stop the store last. Each step that fails says so and ends with its exit code (`supervisor.failures`).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import anyio
+import structlog
+
+from stages.ca.issuer import Issuer
+from stages.challenges.validators import Validators
+from stages.errors import LeaseLost, StoreUnavailable
+from stages.store.connection import StoreSettings
+from stages.store.health import check_store
+from stages.store.store import Store
+from supervisor import build, notify
+from supervisor.committer import Committer
+from supervisor.embedded import Embedded, embedded_store
+from supervisor.health import Health
+from supervisor.identity import who_am_i
+from supervisor.journal import record_move
+from supervisor.leasing import take_lease
+from supervisor.reload import Reloader
+from supervisor.rescue import rescue
+from supervisor.stage_set import make_stages
+from supervisor.term import Term
+from supervisor.upkeep import keep_crl, keep_embedded, sweep
+
+log = structlog.get_logger()
+
+_FIRST_TRIES = 20
+"""Tries, half a second apart, for a store that is not there yet when the program starts."""
+
+
+class Program:
+    """One run of the program, with the settings that `reloader` holds."""
+
+    def __init__(self, reloader: Reloader, issuer: Issuer, health: Health) -> None:
+        self.reloader = reloader
+        self.issuer = issuer
+        self.health = health
+        self.began = time.monotonic()
+        self._term: Term | None = None
+        self._starting = anyio.CancelScope()
+        self._stops = 0
+
+    async def run(self) -> None:
+        """Work until a signal says stop. Raises what `supervisor.failures` has an exit code for."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._hear_signals, name="signals")
+            with self._starting:
+                async with self._store() as store:
+                    await self._terms(store)
+            self.health.stop()
+            group.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def _store(self) -> AsyncIterator[Store]:
+        settings = self.reloader.settings
+        log.info("store.starting", url=settings.store.url if settings.store.url == "embedded" else "remote")
+        began = time.monotonic()
+        async with AsyncExitStack() as stack:
+            embedded: Embedded | None = None
+            if settings.store.url == "embedded":
+                embedded = await stack.enter_async_context(embedded_store(settings.data_dir))
+                self._tell_about(embedded)
+            address = build.store_settings(settings, embedded.url if embedded else "")
+            store = Store(address, time.time)
+            stack.push_async_callback(store.aclose)
+            await self._check(store, address, began)
+            if embedded is not None:
+                group = await stack.enter_async_context(anyio.create_task_group())
+                stack.callback(group.cancel_scope.cancel)
+                group.start_soon(keep_embedded, embedded, name="embedded")
+            yield store
+
+    async def _check(self, store: Store, address: StoreSettings, began: float) -> None:
+        for remaining in range(_FIRST_TRIES, -1, -1):
+            try:
+                found = await check_store(store)
+                break
+            except StoreUnavailable:
+                if not remaining or store.settings.wait_aof_timeout == 0:
+                    raise
+                await anyio.sleep(0.5)
+        for reason in found.warnings:
+            log.warning("store.warning", reason=reason)
+        if address.wait_aof_timeout and not found.has_waitaof:
+            store.settings = build.without_wait(address)
+            log.warning("store.warning", reason="the server has no WAITAOF: answers may come before the disk has them")
+        took = round(time.monotonic() - began, 3)
+        log.info("store.ready", server=found.server, version=found.version, took=took)
+
+    @staticmethod
+    def _tell_about(embedded: Embedded) -> None:
+        report = embedded.aof_report()
+        if embedded.left_over:
+            log.warning("store.warning", reason=f"ended the server {embedded.left_over} which a killed run had left")
+        if report.truncated:
+            log.warning(
+                "store.warning",
+                reason=f"an unfinished write of {report.lost} bytes was cut off the append-only file; it was never"
+                " acknowledged",
+                lines=list(report.lines),
+            )
+
+    async def _terms(self, store: Store) -> None:
+        """One term after another: a lost lease costs what was in flight, not the program."""
+        while True:
+            try:
+                await self._serve(store)
+            except LeaseLost as lost:
+                self.health.lose_lease()
+                log.error("lease.lost", why=str(lost))
+                if self._stops:
+                    return
+            else:
+                return
+
+    async def _serve(self, store: Store) -> None:
+        reloader = self.reloader
+        table = reloader.settings.store
+        lease = await take_lease(store, who_am_i(), table.lease, several=table.one_of_several)
+        log.info("lease.taken", supervisor=lease.supervisor, fence=int(lease.token))
+        committer = Committer(store, lease, keep=lambda: reloader.domain.keep)
+        committer.committed = record_move
+        self.health.serve(committer)
+        await rescue(store, lease, reloader, committer, show=True)
+        own = build.own_addresses(reloader.settings)
+        validators = Validators(build.validation(reloader.settings, own), None, time.time)
+        reloader.follow(validators, own)
+        stages = make_stages(reloader, validators, self.issuer, committer, time.time, secrets.token_bytes)
+        term = Term(store, lease, committer, stages, reloader.queue)
+        self._term = reloader.term = term
+        if self._stops:
+            term.stop()
+        await term.run(
+            self._ready,
+            lambda: reloader.settings.shutdown.grace,
+            lambda: sweep(store, lease, reloader, committer),
+            lambda: keep_crl(store, self.issuer, reloader),
+        )
+        await lease.yield_()
+
+    def _ready(self) -> None:
+        self.health.ready = True
+        notify.tell("READY=1")
+        log.info("supervisor.ready", took=round(time.monotonic() - self.began, 3), pid=os.getpid())
+
+    async def _hear_signals(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    self.reloader.reload()
+                else:
+                    self._stop(signal.Signals(number).name)
+
+    def _stop(self, name: str) -> None:
+        self._stops += 1
+        self.health.stop()
+        notify.tell("STOPPING=1")
+        log.info("supervisor.stopping", signal=name, now=self._stops > 1, grace=self.reloader.settings.shutdown.grace)
+        if self._term is None:
+            self._starting.cancel()
+        elif self._stops == 1:
+            self._term.stop()
+        else:
+            self._term.stop_now()

@@ -1,0 +1,50 @@
+"""Makes the four stages with everything they work with. The runner knows them only as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from stages.ca.issuer import Issuer
+from stages.challenges.validators import Validators
+from stages.done import Done
+from stages.issue import Issue
+from stages.makechallenge import MakeChallenge
+from stages.session import Challenge, Session, State, ValidationRecord
+from stages.testchallenge import TestChallenge
+from supervisor.committer import Committer
+from supervisor.reload import Reloader
+from supervisor.runner import Stage
+
+log = structlog.get_logger()
+
+
+def make_stages(
+    reloader: Reloader,
+    validators: Validators,
+    issuer: Issuer,
+    committer: Committer,
+    clock: Callable[[], float],
+    random_bytes: Callable[[int], bytes],
+) -> dict[State, Stage]:
+    """The stage of each queue; settings are asked of `reloader` at each use."""
+    return {
+        State.MAKECHALLENGE: MakeChallenge(lambda: reloader.domain.makechallenge, clock, random_bytes),
+        State.TESTCHALLENGE: TestChallenge(validators, lambda: reloader.domain.testchallenge, clock, observe),
+        State.ISSUE: Issue(issuer, committer, lambda: reloader.domain.issue, clock, random_bytes),
+        State.DONE: Done(lambda: reloader.domain.done, clock),
+    }
+
+
+def observe(session: Session, challenge: Challenge, record: ValidationRecord) -> None:
+    """Log one attempt at one challenge."""
+    log.info(
+        "validation.finished",
+        session=session.id,
+        name=challenge.name,
+        type=challenge.type.label,
+        ok=record.ok,
+        why=record.error.detail if record.error else "",
+        took=record.took / 1000,
+    )

@@ -1,0 +1,65 @@
+"""What the program does beside the queues: the sweep, the CRL, and bringing the embedded store back."""
+
+from __future__ import annotations
+
+import anyio
+import structlog
+
+from stages.ca.issuer import Issuer
+from stages.errors import LeaseLost, Refused, StoreUnavailable
+from stages.store.certificates import forget_expired
+from stages.store.lease import Lease
+from stages.store.store import Store
+from supervisor.committer import Committer
+from supervisor.crl import crl_due, write_crl
+from supervisor.embedded import Embedded, EmbeddedError
+from supervisor.reload import Reloader
+from supervisor.rescue import rescue
+
+log = structlog.get_logger()
+
+_CRL_LOOK = 60.0
+"""Seconds between two looks at the CRL's file."""
+_EMBEDDED_AGAIN = 1.0
+
+
+async def sweep(store: Store, lease: Lease, reloader: Reloader, committer: Committer) -> None:
+    """Every `recovery.interval`: the recovery scan, and certificates that expired long ago are forgotten."""
+    while True:
+        await anyio.sleep(reloader.settings.recovery.interval)
+        try:
+            await rescue(store, lease, reloader, committer)
+            await forget_expired(store, int(store.clock() - reloader.settings.done.certificates_keep))
+        except StoreUnavailable:
+            continue  # the committer reports the outage; the next sweep comes
+        except LeaseLost:
+            raise
+        except Exception:
+            log.exception("recovery.failed")
+
+
+async def keep_crl(store: Store, issuer: Issuer, reloader: Reloader) -> None:
+    """Write a CRL when there is none, and a new one before its nextUpdate (RFC 5280 5.1.2.5)."""
+    while True:
+        table = reloader.settings.crl
+        try:
+            if crl_due(table.file, table.renew_before, int(store.clock())):
+                await write_crl(reloader.settings, issuer, store, int(store.clock()))
+        except (StoreUnavailable, Refused, OSError) as error:
+            log.error("crl.failed", file=str(table.file), why=str(error))
+        await anyio.sleep(_CRL_LOOK)
+
+
+async def keep_embedded(embedded: Embedded) -> None:
+    """Start the embedded server again whenever it ends by itself; a full disk is tried again until there is room."""
+    while True:
+        why = await embedded.watch()
+        log.error("store.lost", why=f"the embedded server ended: {why}")
+        while True:
+            try:
+                await embedded.restart()
+                break
+            except EmbeddedError as error:
+                log.error("store.lost", why=str(error))
+                await anyio.sleep(_EMBEDDED_AGAIN)
+        log.info("store.back", pid=embedded.pid)
