@@ -13,13 +13,13 @@ class ExitCode(IntEnum):
     """A fault of the program."""
     USAGE = 2
     """The command line is wrong."""
-    CONFIG_REFUSED = 3
+    CONFIG = 3
     """A setting, or a file that a setting names, is wrong."""
-    INPUT_REFUSED = 4
+    INPUT = 4
     """What the command was given (a CSR, a name, a serial number) is refused."""
-    STORE_UNAVAILABLE = 5
+    STORE = 5
     """The store cannot be reached or started."""
-    STORE_HELD = 6
+    HELD = 6
     """Another supervisor holds the store."""
     REJECTED = 7
     """The session ended without a certificate."""
