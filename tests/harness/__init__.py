@@ -1,1 +1,1 @@
-"""What proofs and benchmarks of the whole program share: a CA in a folder, the program as a process, answering peers."""
+"""What proofs and benchmarks of the whole program share: a CA in a folder, the program as a process, its peers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Mapping
@@ -56,6 +57,4 @@ def make_csr(key: ec.EllipticCurvePrivateKey, names: list[str]) -> str:
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a program under test: nothing of ours but the path."""
-    import os
-
     return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **(extra or {})}
