@@ -71,6 +71,7 @@ def _single(error: BaseException) -> BaseException:
 
 
 def _tell(error: BaseException) -> _Told:
+    from stages.store.records import Garbled  # noqa: PLC0415  as below
     from supervisor.config import ConfigError  # noqa: PLC0415  slow to load, and a usage error is told without
     from supervisor.embedded import EmbeddedError  # noqa: PLC0415  as above
 
@@ -94,6 +95,9 @@ def _tell(error: BaseException) -> _Told:
         case EmbeddedError() | StoreUnavailable():
             field, _, reason = str(error).partition(": ")
             return _Told(ExitCode.STORE, field, reason)
+        case Garbled():
+            reason = f"its record cannot be read: {error.field}: {error.why}"
+            return _Told(ExitCode.INPUT, f"session {error.session[:64]}", reason, "garbled")
         case LeaseLost():
             return _Told(ExitCode.HELD, "store", str(error))
         case _:

@@ -80,6 +80,8 @@ async def until_finished(
         while not finished(found):
             found = await _follow(invocation, settings, found, progress)
     if not finished(found):
+        found = await work_in(settings, invocation, lambda store: _read(store, session))
+    if not finished(found):
         reason = f"still {in_one_line(found)}; it goes on, `ca-supervisor wait` waits again"
         raise Failure(ExitCode.TIMED_OUT, f"session {session}", reason)
     return found

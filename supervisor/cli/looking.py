@@ -8,7 +8,6 @@ from stages.errors import Refused
 from stages.session import Session
 from stages.store.finding import each_id
 from stages.store.reading import read_whole
-from stages.store.records import Garbled
 from stages.store.store import Store
 from supervisor.cli.arguments import parse_session
 from supervisor.cli.failures import Failure
@@ -39,13 +38,9 @@ async def find_id(store: Store, text: str) -> str:
 
 
 async def find(store: Store, text: str) -> Session:
-    """The session whose id begins so, with all that belongs to it. Raises as `find_id`, and Failure when unreadable."""
+    """The session whose id begins so, with all that belongs to it. Raises as `find_id`, and Garbled."""
     session = await find_id(store, text)
-    try:
-        found = await read_whole(store, session)
-    except Garbled as fault:
-        reason = f"its record cannot be read: {fault.field}: {fault.why}"
-        raise Failure(ExitCode.INPUT, f"session {session}", reason, "garbled") from None
+    found = await read_whole(store, session)
     if found is None:
         raise not_found(session)
     return found
