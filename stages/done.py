@@ -1,7 +1,7 @@
 """The last stage: follows the delivery of the certificate, then retires the session. Pure.
 
-It answers the question that the 2012 note leaves open, so that neither bad case does harm: delivery is a three-step fact,
-issued, sent, confirmed. A confirmed session retires at once, a sent one after `grace`, a never fetched one after
+It answers the question that the 2012 note leaves open, so that neither bad case does harm: delivery is a three-step
+fact, issued, sent, confirmed. A confirmed session retires at once, a sent one after `grace`, a never fetched one after
 `keep`; the certificate stays on record in any case.
 """
 

@@ -21,9 +21,12 @@ from stages.ca.lint import lint
 from stages.ca.profiles import Profile
 from stages.errors import Refused
 from stages.name_policy import NamePolicy
-from stages.outcome import Advance, CertificateRecord, Outcome, Reject, Wait, Writes
+from stages.outcome import NOTHING, Advance, CertificateRecord, Outcome, Reject, Retry, Wait, Writes
 from stages.proofs import unproven
 from stages.session import Delivery, Problem, Session
+
+OWN_FAULT_AFTER = 30.0
+"""Seconds until the next try after a fault of the CA's own."""
 
 
 class IssueSettings(msgspec.Struct, frozen=True):
@@ -72,7 +75,7 @@ class Issue:
     async def __call__(self, session: Session) -> Outcome:
         """Advance with the certificate; Wait for the CSR; Reject what may not be certified."""
         if session.cert:
-            return Advance(note="the certificate was on record")
+            return Advance(self._delivered(session), note="the certificate was on record")
         settings, now = self._settings(), int(self._clock())
         if not session.csr:
             return Wait(session.created + settings.max_age, note="waits for the CSR")
@@ -81,8 +84,17 @@ class Issue:
             intent = await self._intent(session, csr, settings, now)
             certificate = await self._sign(intent)
         except Refused as refused:
+            if refused.kind == "serverInternal":
+                # A fault of the CA's own (issuer expired, intent unreadable): an operator may mend it in time.
+                return Retry(OWN_FAULT_AFTER, f"{refused.field}: {refused.reason}")
             return Reject(Problem(refused.kind, f"{refused.field}: {refused.reason}"))
         return Advance(self._writes(session, intent, certificate, csr, now), note=f"serial {intent.serial}")
+
+    def _delivered(self, session: Session) -> Writes:
+        """The delivery starts now, unless it has started."""
+        if session.delivery is not None:
+            return NOTHING
+        return Writes(fields={"delivery": Delivery.ISSUED.value, "delivered": str(int(self._clock()))})
 
     def _check(self, session: Session, settings: IssueSettings, now: int) -> CheckedCsr:
         if not session.names:
@@ -117,9 +129,7 @@ class Issue:
         lint(certificate, intent, self._issuer)
         return certificate
 
-    def _writes(
-        self, session: Session, intent: Intent, certificate: bytes, csr: CheckedCsr, now: int
-    ) -> Writes:
+    def _writes(self, session: Session, intent: Intent, certificate: bytes, csr: CheckedCsr, now: int) -> Writes:
         pem = chain_pem(certificate, self._issuer)
         record = CertificateRecord(
             serial=intent.serial,

@@ -12,7 +12,7 @@ import msgspec
 
 from stages.names import parse_name
 from stages.outcome import Advance, Outcome, Reject, Writes
-from stages.session import Challenge, ChallengeData, ChallengeType, Problem, Session
+from stages.session import OFFERED, Challenge, ChallengeData, ChallengeType, Problem, Session
 
 
 class MakeChallengeSettings(msgspec.Struct, frozen=True):
@@ -24,7 +24,9 @@ class MakeChallengeSettings(msgspec.Struct, frozen=True):
 
 
 def fits(kind: ChallengeType, name: str) -> bool:
-    """Whether a challenge of this type can prove this name."""
+    """Whether a challenge of this type can prove this name; the types of 2012 that are not on offer prove nothing."""
+    if kind not in OFFERED:
+        return False
     parsed = parse_name(name)
     if parsed.wildcard:
         return kind is ChallengeType.DNS_01
@@ -53,27 +55,23 @@ class MakeChallenge:
         for name in session.names:
             fitting = [kind for kind in settings.types if fits(kind, name)]
             if not fitting:
-                return Reject(
-                    Problem("rejectedIdentifier", f"{name}: no challenge type on offer can prove it")
-                )
+                return Reject(Problem("rejectedIdentifier", f"{name}: no challenge type on offer can prove it"))
             challenges += [
                 Challenge(
-                    len(challenges) + offset,
-                    now,
-                    kind,
-                    name,
-                    False,
-                    False,
-                    ChallengeData(self._token(settings)),
-                )  # noqa: FBT003  satisfied, failed
+                    n=len(challenges) + offset,
+                    challtime=now,
+                    type=kind,
+                    name=name,
+                    satisfied=False,
+                    failed=False,
+                    data=ChallengeData(self._token(settings)),
+                )
                 for offset, kind in enumerate(fitting, 1)
             ]
         if not challenges:
             return Reject(Problem("malformed", "the session asks for no names"))
         fields = {"expires": str(now + settings.expires)}
-        return Advance(
-            Writes(fields=fields, challenges=tuple(challenges)), note=f"{len(challenges)} challenges"
-        )
+        return Advance(Writes(fields=fields, challenges=tuple(challenges)), note=f"{len(challenges)} challenges")
 
     def _token(self, settings: MakeChallengeSettings) -> str:
         return base64.urlsafe_b64encode(self._random_bytes(settings.token_bytes)).rstrip(b"=").decode()

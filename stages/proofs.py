@@ -21,8 +21,6 @@ def unproven(session: Session, not_before: int = 0) -> tuple[str, ...]:
     proven = {
         challenge.name
         for challenge in session.challenges
-        if (at := proven_at(challenge)) is not None
-        and at >= not_before
-        and fits(challenge.type, challenge.name)
+        if (at := proven_at(challenge)) is not None and at >= not_before and fits(challenge.type, challenge.name)
     }
     return tuple(name for name in session.names if name not in proven)

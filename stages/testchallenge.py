@@ -18,7 +18,7 @@ from stages.proofs import unproven
 from stages.session import Challenge, ChallengeType, Problem, Session, ValidationRecord
 
 AT_ONCE = 32
-"""Challenges tested in one run of the stage; the rest follows in the next."""
+"""Challenges tested in one run of the stage, the longest untested first; the rest follows in the next."""
 EVIDENCE_KEPT = 5
 """Validation records kept for each challenge: the latest."""
 
@@ -65,9 +65,7 @@ class TestChallenge:
     async def __call__(self, session: Session) -> Outcome:
         """Advance when every name is proven; else Wait for the client, Retry, or Reject."""
         if not session.challenges:
-            return Reject(
-                Problem("serverInternal", "the session has no challenges: nothing can prove its names")
-            )
+            return Reject(Problem("serverInternal", "the session has no challenges: nothing can prove its names"))
         missing = unproven(session)
         if not missing:
             return Advance(note="every name is proven")
@@ -77,7 +75,8 @@ class TestChallenge:
         if not due:
             return Wait(session.expires, note="waits for the client to be ready")
         tested = await self._test(session, due[:AT_ONCE])
-        return self._judge(session, tested, more=len(due) > AT_ONCE)
+        # Only what was never tested follows at once; else a session with many dead names would be tested without pause.
+        return self._judge(session, tested, more=any(not c.data.attempts for c in due[AT_ONCE:]))
 
     async def _test(self, session: Session, challenges: list[Challenge]) -> tuple[Challenge, ...]:
         tested: dict[int, Challenge] = {}
@@ -127,7 +126,7 @@ class TestChallenge:
     def _delay(self, session: Session) -> float:
         settings = self._settings()
         if not session.scheduled:
-            return min(settings.backoff * 2**session.attempts, settings.backoff_max)
+            return min(settings.backoff * 2.0**session.attempts, settings.backoff_max)
         # The wait grows with the age of the challenges: the second test comes early, a late one rarely.
         age = self._clock() - session.challenges[0].challtime
         delay = min(max(age / 2, settings.schedule_first), settings.schedule_max)
@@ -135,7 +134,7 @@ class TestChallenge:
 
 
 def _to_test(session: Session, missing: tuple[str, ...]) -> list[Challenge]:
-    """Open challenges of unproven names that are said to be ready (or are on the schedule), the longest untested first."""
+    """Open challenges of unproven names that are ready (or on the schedule), the longest untested first."""
     names = set(missing)
     found = [
         challenge

@@ -22,7 +22,7 @@ class Outcomes(StrEnum):
 
 
 class Place(StrEnum):
-    """Where a session is. A live session is in exactly one of the first four; a claim moves it from pending to inflight."""
+    """Where a session is: a live one in exactly one of the first four. A claim moves it from pending to inflight."""
 
     PENDING = "pending"
     DELAYED = "delayed"
@@ -32,23 +32,23 @@ class Place(StrEnum):
     REJECTED = "rejected"
 
 
-M, T, I, D = State.MAKECHALLENGE, State.TESTCHALLENGE, State.ISSUE, State.DONE
+MAKE, TEST, ISSUE, DONE = State.MAKECHALLENGE, State.TESTCHALLENGE, State.ISSUE, State.DONE
 
 TRANSITIONS: Final[dict[tuple[State, Outcomes], tuple[State | None, Place]]] = {
     # what a stage says           the session is then in
-    (M, Outcomes.ADVANCE): (T, Place.PENDING),
-    (M, Outcomes.RETRY): (M, Place.DELAYED),
-    (M, Outcomes.REJECT): (None, Place.REJECTED),
-    (T, Outcomes.ADVANCE): (I, Place.PENDING),
-    (T, Outcomes.WAIT): (T, Place.WAITING),
-    (T, Outcomes.RETRY): (T, Place.DELAYED),
-    (T, Outcomes.REJECT): (None, Place.REJECTED),
-    (I, Outcomes.ADVANCE): (D, Place.PENDING),
-    (I, Outcomes.WAIT): (I, Place.WAITING),
-    (I, Outcomes.RETRY): (I, Place.DELAYED),
-    (I, Outcomes.REJECT): (None, Place.REJECTED),
-    (D, Outcomes.ADVANCE): (None, Place.RETIRED),
-    (D, Outcomes.WAIT): (D, Place.WAITING),
-    (D, Outcomes.RETRY): (D, Place.DELAYED),
+    (MAKE, Outcomes.ADVANCE): (TEST, Place.PENDING),
+    (MAKE, Outcomes.RETRY): (MAKE, Place.DELAYED),
+    (MAKE, Outcomes.REJECT): (None, Place.REJECTED),
+    (TEST, Outcomes.ADVANCE): (ISSUE, Place.PENDING),
+    (TEST, Outcomes.WAIT): (TEST, Place.WAITING),
+    (TEST, Outcomes.RETRY): (TEST, Place.DELAYED),
+    (TEST, Outcomes.REJECT): (None, Place.REJECTED),
+    (ISSUE, Outcomes.ADVANCE): (DONE, Place.PENDING),
+    (ISSUE, Outcomes.WAIT): (ISSUE, Place.WAITING),
+    (ISSUE, Outcomes.RETRY): (ISSUE, Place.DELAYED),
+    (ISSUE, Outcomes.REJECT): (None, Place.REJECTED),
+    (DONE, Outcomes.ADVANCE): (None, Place.RETIRED),
+    (DONE, Outcomes.WAIT): (DONE, Place.WAITING),
+    (DONE, Outcomes.RETRY): (DONE, Place.DELAYED),
 }
 """Every legal move of a stage. What is not in it is a fault of the stage, and costs the session an attempt."""

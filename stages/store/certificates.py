@@ -98,9 +98,7 @@ async def next_crl_number(store: Store, at_least: int) -> int:
 async def forget_expired(store: Store, before: int) -> int:
     """Drop certificates that expired before this time, and their revocations; how many went comes back."""
     forgotten = 0
-    while serials := await store.call(
-        store.redis.zrangebyscore(store.keys.certificates, "-inf", before, 0, _PAGE)
-    ):
+    while serials := await store.call(store.redis.zrangebyscore(store.keys.certificates, "-inf", before, 0, _PAGE)):
         names = [serial.decode() for serial in serials]
         pipe = store.redis.pipeline(transaction=True)
         pipe.zrem(store.keys.certificates, *names)

@@ -12,17 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from redis import exceptions
 from redis.asyncio import Redis
-from redis.backoff import NoBackoff
 from redis.asyncio.retry import Retry
-from redis.exceptions import (
-    AuthenticationError,
-    ConnectionError,
-    NoScriptError,
-    RedisError,
-    ResponseError,
-    TimeoutError,
-)
+from redis.backoff import NoBackoff
 
 from stages.errors import LeaseLost, Refused, StoreUnavailable
 
@@ -82,13 +75,13 @@ def translated() -> Iterator[None]:
     """Turns redis-py's errors into the domain's; what is left is a fault of ours and passes through."""
     try:
         yield
-    except NoScriptError:
+    except exceptions.NoScriptError:
         raise
-    except AuthenticationError as error:
+    except exceptions.AuthenticationError as error:
         raise Refused("config", "store.username", f"the store refuses the credentials: {error}") from None
-    except (ConnectionError, TimeoutError, OSError) as error:
+    except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
         raise StoreUnavailable(f"store: {type(error).__name__}: {error}") from error
-    except ResponseError as error:
+    except exceptions.ResponseError as error:
         text = str(error)
         if text.startswith("LEASE"):
             raise LeaseLost("the lease is not ours any more") from None
@@ -104,5 +97,5 @@ def translated() -> Iterator[None]:
         }:
             raise StoreUnavailable(f"store: {text}") from error
         raise
-    except RedisError as error:
+    except exceptions.RedisError as error:
         raise StoreUnavailable(f"store: {type(error).__name__}: {error}") from error

@@ -30,9 +30,7 @@ async def check_store(store: Store) -> StoreCheck:
     config = await _config(store)
     waitaof = await _knows(store, "waitaof")
     if not int(info.get("aof_enabled", 0)):
-        warnings.append(
-            "appendonly is off: what clients were told is gone when the server dies; set appendonly yes"
-        )
+        warnings.append("appendonly is off: what clients were told is gone when the server dies; set appendonly yes")
     elif config.get("appendfsync") not in {"always", None} and not waitaof:
         warnings.append(
             f"appendfsync is {config['appendfsync']} and the server has no WAITAOF: the last second can be lost;"
@@ -58,7 +56,7 @@ async def _config(store: Store) -> dict[str, str]:
 
 async def _knows(store: Store, command: str) -> bool:
     try:
-        answer = await store.call(store.redis.execute_command("COMMAND", "INFO", command))
+        answer = await store.call(store.redis.execute_command("COMMAND", "INFO", command))  # type: ignore[no-untyped-call]
     except ResponseError:
         return False
     if isinstance(answer, dict):

@@ -67,7 +67,7 @@ class Lease:
                 int(self.ttl * 1000),
                 int(several),
                 *dead,
-            )  # type: ignore[misc]
+            )
         if answer[0] == b"ok":
             self.token = str(int(answer[1]))
             return None
@@ -76,16 +76,14 @@ class Lease:
     async def others(self) -> dict[str, Who | None]:
         """Every supervisor that ever took a lease and has not been cleared away, by id."""
         with translated():
-            found = await self._redis.hgetall(self._keys.supervisors)
+            found: dict[bytes, bytes] = await self._redis.hgetall(self._keys.supervisors)  # type: ignore[assignment]
         return {id_.decode(): _read_who(who) for id_, who in found.items() if id_.decode() != self.supervisor}
 
     async def renew(self) -> bool:
         """Keep the lease for another `ttl` seconds; False when it is not ours any more."""
         keys = [self._keys.lease(self.supervisor)]
         with translated():
-            answer = await self._redis.eval(
-                scripts.source("renew.lua"), 1, *keys, self.token, int(self.ttl * 1000)
-            )  # type: ignore[misc]
+            answer = await self._redis.eval(scripts.source("renew.lua"), 1, *keys, self.token, int(self.ttl * 1000))
         return bool(answer)
 
     async def yield_(self) -> bool:
@@ -93,9 +91,7 @@ class Lease:
         keys = self._keys
         names = [keys.lease(self.supervisor), keys.supervisors, keys.inflight(self.supervisor), keys.groups]
         with translated():
-            answer = await self._redis.eval(
-                scripts.source("yield.lua"), 4, *names, self.token, self.supervisor
-            )  # type: ignore[misc]
+            answer = await self._redis.eval(scripts.source("yield.lua"), 4, *names, self.token, self.supervisor)
         return bool(answer)
 
 

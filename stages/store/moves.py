@@ -1,7 +1,7 @@
 """The moves, as the group script reads them: one function for each .lua file of `scripts/moves`. Pure.
 
 `for_outcome` is what the runner uses; the others are made by stages (`reserve`), by clients (`submit`, `ready`,
-`finalize`, `deliver`, `cancel`), by the operator (`revoke`) and by the runner itself (`release`, `resync`, `quarantine`).
+`finalize`, `deliver`, `cancel`), by the operator (`revoke`) and by the committer (`release`, `resync`, `quarantine`).
 """
 
 from __future__ import annotations
@@ -53,9 +53,7 @@ def for_outcome(session: Session, outcome: Outcome, now: float, keep: int) -> Mo
     state = session.state
     row = TRANSITIONS.get((state, Outcomes(type(outcome).__name__.lower())))
     if row is None:
-        raise IllegalMove(
-            f"stage {state} returned {type(outcome).__name__}, which the state machine does not have"
-        )
+        raise IllegalMove(f"stage {state} returned {type(outcome).__name__}, which the state machine does not have")
     if isinstance(outcome, Advance):
         if row[0] is None:
             return ["retire", session.id, keep, outcome.note or "retired"]

@@ -59,7 +59,7 @@ async def read_whole(store: Store, session: str) -> Session | None:
 
 
 async def each_session(store: Store) -> AsyncIterator[Session | Garbled]:
-    """Every session in active-requests without its challenges, the newest first; what cannot be read comes as Garbled."""
+    """Every session in active-requests without its challenges, the newest first; an unreadable one comes as Garbled."""
     start = 0
     while page := await store.call(store.redis.lrange(store.keys.active, start, start + _PAGE - 1)):
         pipe = store.redis.pipeline(transaction=False)

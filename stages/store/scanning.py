@@ -123,9 +123,7 @@ class Scanner:
     async def batch(self, size: int, *, rotate: bool, offset: int = 0) -> Batch:
         """The next batch; `rotate` drops finished sessions and moves the rest to the head, else nothing changes."""
         mode = "rotate" if rotate else "look"
-        answer = await self._store.script(
-            "scan.lua", [self.keys.active], [self.keys.prefix, size, mode, offset]
-        )
+        answer = await self._store.script("scan.lua", [self.keys.active], [self.keys.prefix, size, mode, offset])
         return _decode_batch(answer)
 
     async def carry_out(
@@ -134,33 +132,27 @@ class Scanner:
         lease: Lease,
         *,
         keep: int,
-        living: Iterable[str],
-        dead: Iterable[str],
     ) -> list[str]:
         """Do (session, action, state, reason) each; "done" or why it was left comes back for each.
 
         Raises LeaseLost, StoreUnavailable. Doing it twice changes nothing the second time.
         """
         now = str(int(self._store.clock()))
-        inflight = self.keys.inflight
         args = [
             self.keys.prefix,
             lease.token,
             now,
             keep,
-            _encode([inflight(supervisor) for supervisor in dead]),
-            _encode([inflight(supervisor) for supervisor in living]),
             _encode(decisions),
         ]
-        return _decode_results(
-            await self._store.script("recover.lua", self.keys.group(lease.supervisor), args)
-        )
+        return _decode_results(await self._store.script("recover.lua", self.keys.group(lease.supervisor), args))
 
     async def supervisors(self, own: str) -> tuple[list[str], list[str]]:
         """Ids of the living (our own first) and of the dead supervisors that are on record."""
         redis = self._store.redis
         known = [id_.decode() for id_ in await self._store.call(redis.hkeys(self.keys.supervisors))]
-        living, dead = [own] if own else [], []
+        living: list[str] = [own] if own else []
+        dead: list[str] = []
         for supervisor in known:
             if supervisor == own:
                 continue

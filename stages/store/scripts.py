@@ -14,9 +14,7 @@ def source(name: str) -> str:
     """The text of a script with its includes, such as "group.lua"."""
     folder = resources.files("stages.store") / "scripts"
     lines = (folder / name).read_text(encoding="utf-8").splitlines()
-    return "\n".join(
-        source(line.removeprefix(_INCLUDE)) if line.startswith(_INCLUDE) else line for line in lines
-    )
+    return "\n".join(source(line.removeprefix(_INCLUDE)) if line.startswith(_INCLUDE) else line for line in lines)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The store as the rest of the program sees it: groups of moves in one script call. Everything hot goes through `group`.
+"""The store as the rest of the program sees it: groups of moves in one script call. What is hot goes through `group`.
 
 A call either comes back with an answer for every move, after its writes are on disk (law 4), or raises
 `StoreUnavailable` (it may or may not have happened: every move can be repeated) or `LeaseLost` (nothing happened).
@@ -115,12 +115,16 @@ class Store:
     async def _evalsha(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         timeout = self.settings.wait_aof_timeout
         if not timeout:
-            return await self.redis.evalsha(scripts.digest(name), len(keys), *keys, *args)  # type: ignore[misc]
+            return await self.redis.evalsha(scripts.digest(name), len(keys), *keys, *args)
         pipe = self.redis.pipeline(transaction=False)
         pipe.evalsha(scripts.digest(name), len(keys), *keys, *args)
         pipe.execute_command("WAITAOF", 1, 0, timeout)
-        answer, (local, _) = await pipe.execute()
-        if local < 1:
+        # Errors are raised here, unchanged: redis-py would put the arguments into their text.
+        answer, synced = await pipe.execute(raise_on_error=False)
+        for reply in (answer, synced):
+            if isinstance(reply, Exception):
+                raise reply
+        if synced[0] < 1:
             raise StoreUnavailable(f"store: the write did not reach the disk within {timeout} ms (WAITAOF)")
         return answer
 
@@ -144,9 +148,7 @@ class Store:
         channel = keys.wake if announce else ""
         supervisor = lease.supervisor if lease else "-"
         answer = _decode_answer(
-            await self.script(
-                "group.lua", keys.group(supervisor), [keys.prefix, channel, request, supervisor]
-            )
+            await self.script("group.lua", keys.group(supervisor), [keys.prefix, channel, request, supervisor])
         )
         claimed, garbled = [], []
         for raw in answer.claimed:

@@ -1,4 +1,4 @@
-"""What recovery does about a session, as a pure function of what was found: the table of docs/recovery.md, row by row."""
+"""What recovery does about a session, as a pure function of what was found. docs/recovery.md is this table in words."""
 
 from __future__ import annotations
 

@@ -90,9 +90,7 @@ class Recovery:
                 decision = decide(found, self._now, self._limits)
                 report.rows[decision.row] += 1
                 report.actions[decision.action] += 1
-                if decision.action is not _LEAVE and not (
-                    decision.action is Action.DROP and not found.places
-                ):
+                if decision.action is not _LEAVE and not (decision.action is Action.DROP and not found.places):
                     self._judged(session, decision)
                     decisions.append(_wire(session, decision, found))
             report.seen += batch.looked
@@ -107,20 +105,21 @@ class Recovery:
             return
         for start in range(0, len(decisions), self._batch):
             part = decisions[start : start + self._batch]
-            results = await self._scanner.carry_out(
-                part, self._lease, keep=self._keep, living=self._living, dead=self._dead
-            )
+            results = await self._scanner.carry_out(part, self._lease, keep=self._keep)
             report.left += sum(result != "done" for result in results)
 
     async def _strays(self, places: dict[int, int], report: Report) -> None:
-        """What stands in a list and not in active-requests: a dead session, or one that was submitted just now."""
+        """What stands in a list and not in active-requests: a dead session, or one that was submitted just now.
+
+        Those are decided about like the others; most are where they belong.
+        """
         if not places:
             return
         decisions = []
         for session, values, bits in await self._scanner.look_up(places, self._living, self._dead):
             found = _found(session, values, bits)
             decision = decide(found, self._now, self._limits)
-            if decision.action in {Action.DROP, Action.QUARANTINE}:
+            if decision.action is not _LEAVE:
                 self._judged(session, decision)
                 report.rows[decision.row] += 1
                 report.actions[decision.action] += 1

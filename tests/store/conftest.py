@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import anyio.from_thread
 import pytest
 
 from supervisor.embedded import embedded_store
+from tests.store.world import World, new_world
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +40,19 @@ def _flush(url: str) -> None:
         while answer.count(b"\r\n") < 2:
             answer += client.recv(64)
     assert answer == b"+OK\r\n+OK\r\n"
+
+
+@pytest.fixture
+async def world(anyio_backend: str, clean_store: str) -> AsyncIterator[World]:
+    """An empty store with one supervisor, "A", and a clock that stands still."""
+    assert anyio_backend == "asyncio"
+    async with new_world(clean_store) as made:
+        yield made
+
+
+@pytest.fixture
+async def tagged(anyio_backend: str, clean_store: str) -> AsyncIterator[World]:
+    """The same behind the prefix "{ca}:"."""
+    assert anyio_backend == "asyncio"
+    async with new_world(clean_store, prefix="{ca}:") as made:
+        yield made

@@ -21,4 +21,5 @@ end
 local number = redis.call('INCR', KEYS[2])
 redis.call('SET', KEYS[3], number, 'PX', ARGV[4])
 redis.call('HSET', KEYS[1], id, ARGV[3])
+redis.call('HDEL', KEYS[4], id) -- a new lease counts its groups from 1 again
 return {'ok', number}

@@ -7,7 +7,8 @@
 -- ARGV[4]: the supervisor's id, or '-'.
 -- Returns msgpack {results, claimed, lengths of the 4 queues, next due time or 0}; results[i] answers moves[i]. Nothing is
 -- done at all, and the error LEASE comes back, when the lease is not the caller's.
--- Each move is checked and made for itself: one that fails answers {'error', why} and touches no other.
+-- Each move is checked and made for itself: one that fails answers {'error', why} and touches no other; its session
+-- stays in flight. Without a lease nothing is claimed, and only the moves of the client's side are made.
 
 local PREFIX, CHANNEL, SUPERVISOR = ARGV[1], ARGV[2], ARGV[4]
 local request = cmsgpack.unpack(ARGV[3])
@@ -36,7 +37,9 @@ local UNFENCED = {submit = true, ready = true, finalize = true, deliver = true, 
 if TOKEN ~= '' and call('GET', LEASE) ~= TOKEN then return redis.error_reply('LEASE lost') end
 
 local results = {}
-if TOKEN ~= '' then
+if TOKEN == '' then
+  claims = {}
+else
   if call('HGET', GROUPS, SUPERVISOR) == tostring(NUMBER) then
     results, moves, claims = false, {}, {}
   else
@@ -47,7 +50,9 @@ for i, op in ipairs(moves) do
   if TOKEN == '' and not UNFENCED[op[1]] then
     results[i] = {'error', 'needs a lease'}
   else
+    taken_out = false
     local done, result = pcall(MOVES[op[1]], op)
+    if not done and taken_out then call('LPUSH', INFLIGHT, taken_out) end
     results[i] = done and result or {'error', type(result) == 'table' and result.err or tostring(result)}
   end
 end

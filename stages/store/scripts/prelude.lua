@@ -40,6 +40,13 @@ local function expire_session(session_key, keep)
   for n = 1, count do call('EXPIRE', challenge_key(session_key, n), keep) end
 end
 
+-- What cannot be read is set aside: in `quarantine` once, and no more in active-requests, which recovery goes by.
+local function set_aside(session)
+  call('LREM', ACTIVE, 0, session)
+  call('LREM', QUARANTINE, 0, session)
+  call('LPUSH', QUARANTINE, session)
+end
+
 local function write_challenges(session_key, challenges)
   for _, challenge in ipairs(challenges) do
     call('HSET', challenge_key(session_key, challenge[1]), unpack(challenge[2]))

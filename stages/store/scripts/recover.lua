@@ -1,18 +1,25 @@
 -- recover: do what recovery has decided for a batch of sessions.
 -- KEYS: as in prelude.lua; LEASE is the caller's.
--- ARGV: prefix, fencing number, now (text, seconds), keep (seconds), other in-flight lists of the dead as msgpack {keys},
--- of the living as msgpack {keys}, decisions as msgpack {{session, action, state as read, reason} ...}.
+-- ARGV: prefix, fencing number, now (text, seconds), keep (seconds),
+-- decisions as msgpack {{session, action, state as read, reason} ...}.
+-- Which supervisors live is looked up here: one may have come or gone since the decisions were made.
 -- Actions: 'requeue' (once on the queue of its state), 'drop' (from every list), 'kill' (dead with the reason, JSON),
 -- 'advance' (state issue with a certificate: on to done), 'quarantine'.
 -- Returns msgpack: for each decision 'done', or why it was left: 'state changed', 'in place now'. What was read may have moved
 -- since; so it is looked at again here, where nothing moves. Error LEASE as in group.lua.
 
 local PREFIX, TOKEN, NOW, KEEP = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local DEAD, LIVING, decisions = cmsgpack.unpack(ARGV[5]), cmsgpack.unpack(ARGV[6]), cmsgpack.unpack(ARGV[7])
+local decisions = cmsgpack.unpack(ARGV[5])
 
 --@include prelude.lua
 
 if call('GET', LEASE) ~= TOKEN then return redis.error_reply('LEASE lost') end
+
+local DEAD, LIVING = {}, {}
+for _, supervisor in ipairs(call('HKEYS', PREFIX .. 'supervisors')) do
+  local lists = call('EXISTS', PREFIX .. 'supervisor:' .. supervisor) == 1 and LIVING or DEAD
+  lists[#lists + 1] = PREFIX .. 'inflight:' .. supervisor
+end
 
 local function remove_everywhere(session)
   for queue = 1, 4 do
@@ -100,9 +107,7 @@ end
 
 function ACTIONS.quarantine(session)
   remove_everywhere(session)
-  call('LREM', ACTIVE, 0, session)
-  call('LREM', QUARANTINE, 0, session)
-  call('LPUSH', QUARANTINE, session)
+  set_aside(session)
   return 'done'
 end
 

@@ -29,5 +29,8 @@ for _, session in ipairs(batch) do
     kept[#kept + 1] = session
   end
 end
-if mode == 'rotate' and #kept > 0 then redis.call('LPUSH', KEYS[1], unpack(kept)) end
+if mode == 'rotate' then
+  -- Lua's unpack has room for some 8,000 values; a call that failed here would lose the batch.
+  for from = 1, #kept, 1000 do redis.call('LPUSH', KEYS[1], unpack(kept, from, math.min(from + 999, #kept))) end
+end
 return cmsgpack.pack({#batch, dropped, found})

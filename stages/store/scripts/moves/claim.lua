@@ -2,7 +2,8 @@
 -- Takes (queue, free, want, now): queue 1..4; want = 1 to read names and challenges too; now in seconds.
 -- Appends to `claimed`: {queue, session, hash as flat array, names, challenges as flat arrays}.
 -- What is due in the queue's delayed set comes to its list first. An entry that is gone, dead, already in flight or
--- of another state is not taken: it is dropped, or sent where its state says. One that cannot be read is set aside.
+-- of another state is not taken: it is dropped, or sent where its state says. One whose session waits for its client
+-- is dropped too: the client's move brings it back. One that cannot be read is set aside.
 
 local function promote(queue, now, limit)
   local due = call('ZRANGEBYSCORE', DELAYED[queue], '-inf', now, 'LIMIT', 0, limit)
@@ -13,17 +14,20 @@ local function promote(queue, now, limit)
 end
 
 local function read_claimed(queue, session, want)
+  if string.find(session, '[^%w:_.-]') then return nil, 'quarantine' end
   local session_key = PREFIX .. session
   local hash = pcall_redis('HGETALL', session_key)
   if hash.err then return nil, 'quarantine' end
-  local live, state, count
+  local live, state, count, waiting, nudged
   for i = 1, #hash, 2 do
     local field = hash[i]
     if field == 'live' then live = hash[i + 1]
     elseif field == 'state' then state = hash[i + 1]
-    elseif field == 'challenges' then count = tonumber(hash[i + 1]) end
+    elseif field == 'challenges' then count = tonumber(hash[i + 1])
+    elseif field == 'waiting' then waiting = true
+    elseif field == 'nudged' then nudged = true end
   end
-  if #hash == 0 or live == 'False' then return nil, 'drop' end
+  if #hash == 0 or live == 'False' or waiting then return nil, 'drop' end
   if state and QUEUE[state] and QUEUE[state] ~= queue then return nil, 'elsewhere', QUEUE[state] end
   local names, challenges = {}, {}
   if want == 1 then
@@ -35,6 +39,8 @@ local function read_claimed(queue, session, want)
       challenges[n] = challenge
     end
   end
+  -- What the client did before the claim is in the record that the stage now gets.
+  if nudged then call('HDEL', session_key, 'nudged') end
   return {queue, session, hash, names, challenges}
 end
 
@@ -54,9 +60,11 @@ local function claim(queue, free, want, now, claimed)
         taken[#taken + 1] = session
         claimed[#claimed + 1] = record
       elseif verdict == 'elsewhere' then
-        call('LPUSH', PENDING[state], session)
+        if not (call('LPOS', PENDING[state], session) or call('ZSCORE', DELAYED[state], session)) then
+          call('LPUSH', PENDING[state], session)
+        end
       elseif verdict == 'quarantine' then
-        call('LPUSH', QUARANTINE, session)
+        set_aside(session)
         claimed[#claimed + 1] = {0, session, {}, {}, {}}
       end
     end

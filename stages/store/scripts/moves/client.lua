@@ -1,10 +1,12 @@
 -- Moves of the client's side: they need no lease, each is checked against the session itself, and a repeated one
--- changes nothing. `wake` brings a waiting session back to its queue; one that is not waiting is `nudged`, so that
--- the stage which holds it looks again.
+-- changes nothing. `wake` brings a waiting or a delayed session back to its queue; any other is `nudged`, so that the
+-- stage which holds it looks again.
 
 local function wake(session, session_key, state, waiting)
   if waiting then
     call('HDEL', session_key, 'waiting')
+    push(QUEUE[state], session)
+  elseif call('ZREM', DELAYED[QUEUE[state]], session) == 1 then
     push(QUEUE[state], session)
   else
     call('HSET', session_key, 'nudged', '1')

@@ -2,6 +2,9 @@
 -- Takes (session, state): the state in which the mover believes it.
 -- Returns the session's key, its story and whether the client moved meanwhile, or nil and the reason of refusal.
 -- A session that has gone on to another state keeps its entry in the in-flight list: that entry answers a later claim.
+-- `taken_out` is the session that left the in-flight list: a move that fails after this puts it back (`group.lua`).
+
+local taken_out = false
 
 local function begin(session, state)
   local session_key = PREFIX .. session
@@ -10,5 +13,6 @@ local function begin(session, state)
   if call('LREM', INFLIGHT, -1, session) == 0 then return nil, 'not in flight here' end
   if found[1] ~= 'True' then return nil, 'not live' end
   if found[4] then return nil, 'waiting' end
+  taken_out = session
   return session_key, found[3], found[5]
 end

@@ -4,7 +4,6 @@
 
 MOVES.quarantine = function(op)
   if call('LREM', INFLIGHT, -1, op[2]) == 0 then return {'refused', 'not in flight here'} end
-  call('LREM', QUARANTINE, 0, op[2])
-  call('LPUSH', QUARANTINE, op[2])
+  set_aside(op[2])
   return OK
 end

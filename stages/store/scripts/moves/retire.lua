@@ -8,7 +8,11 @@ MOVES.retire = function(op)
   local found = call('HMGET', session_key, 'serial', 'delivery')
   call('HSET', session_key, 'live', 'False', 'story', story_with(story, NOW, op[4]))
   call('HDEL', session_key, 'attempts', 'nudged')
-  if found[1] then call('HSET', PREFIX .. 'certificate:' .. found[1], 'delivery', found[2] or 'issued') end
+  local certificate = found[1] and PREFIX .. 'certificate:' .. found[1]
+  -- A short-lived certificate may be forgotten before its session is.
+  if certificate and call('EXISTS', certificate) == 1 then
+    call('HSET', certificate, 'delivery', found[2] or 'issued')
+  end
   expire_session(session_key, op[3])
   call('HINCRBY', FINISHED, 'retired', 1)
   return OK
