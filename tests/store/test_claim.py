@@ -1,0 +1,204 @@
+"""Claiming: what is taken, and what becomes of entries that should not be there."""
+
+from __future__ import annotations
+
+import pytest
+
+from stages.outcome import Advance, Retry, Wait, Writes
+from stages.session import ChallengeData, Problem, State
+from stages.store import moves
+from stages.store.store import Claim
+from tests.store.world import CHALLENGE, KEEP, NOW, World, diff, places, sid
+
+pytestmark = pytest.mark.anyio
+
+GARBLED = "not of the type that the schema says"
+
+
+async def test_duplicates_in_a_queue_are_claimed_once(world: World) -> None:
+    """An id that stands three times on a queue is taken once, and the entries are gone."""
+    session = await world.submit()
+    await world.redis.rpush("pending-makechallenge", session, session)
+    before = await world.state()
+    assert [session] == [claimed.id for claimed in await world.claim(State.MAKECHALLENGE, 2)]
+    assert diff(before, await world.state()) == {"pending-makechallenge": None, "inflight:A": [session]}
+
+
+async def test_an_entry_whose_session_is_in_flight_is_dropped(world: World) -> None:
+    """A late duplicate does not give the session to a second worker."""
+    session = await world.reach(State.MAKECHALLENGE)
+    before = await world.state()
+    await world.redis.lpush("pending-makechallenge", session.id)
+    assert await world.claim(State.MAKECHALLENGE) == []
+    assert before == await world.state()
+
+
+@pytest.mark.parametrize("entry", ["gone", "dead"])
+async def test_an_entry_of_a_dead_or_gone_session_is_dropped(world: World, entry: str) -> None:
+    """What is finished costs its queue one entry, and the next entry is taken in its place."""
+    if entry == "dead":
+        session = await world.submit()
+        await world.client(moves.cancel(session, Problem("unauthorized", "no"), KEEP))
+    await world.redis.lpush("pending-makechallenge", sid(1))
+    good = await world.submit(2)
+    assert [good] == [claimed.id for claimed in await world.claim(State.MAKECHALLENGE)]
+    assert places(await world.state(), world.keys, sid(1)) == []
+
+
+async def test_an_entry_of_another_state_is_sent_where_it_belongs(world: World) -> None:
+    """A session that lost its place is found on the wrong queue and goes to its own."""
+    session = await world.reach(State.TESTCHALLENGE)
+    await world.redis.delete("inflight:A")
+    await world.redis.lpush("pending-issue", session.id)
+    before = await world.state()
+    assert await world.claim(State.ISSUE) == []
+    changes = {"pending-issue": None, "pending-testchallenge": [session.id]}
+    assert changes == diff(before, await world.state())
+
+
+@pytest.mark.parametrize("place", ["pending", "delayed"])
+async def test_an_entry_of_another_state_that_has_its_place_is_dropped(world: World, place: str) -> None:
+    """A stray second entry does not put a session in two places."""
+    session = await world.reach(State.TESTCHALLENGE)
+    if place == "pending":
+        await world.fenced(moves.release(session.id, session.state))
+    else:
+        await world.commit(session, Retry(9, "later"))
+    before = await world.state()
+    await world.redis.lpush("pending-done", session.id)
+    assert await world.claim(State.DONE) == []
+    assert before == await world.state()
+
+
+async def test_an_entry_of_a_waiting_session_is_dropped(world: World) -> None:
+    """A session that waits for its client is not put to work by a stray entry."""
+    session = await world.reach(State.TESTCHALLENGE)
+    await world.commit(session, Wait(NOW + 9))
+    before = await world.state()
+    await world.redis.lpush("pending-testchallenge", session.id)
+    assert await world.claim(State.TESTCHALLENGE) == []
+    assert before == await world.state()
+
+
+@pytest.mark.parametrize("suffix", ["", ":names", ":1"])
+async def test_a_key_of_the_wrong_type_is_set_aside(world: World, suffix: str) -> None:
+    """One garbled session is set aside with its reason; the next one is taken."""
+    session = (await world.reach(State.TESTCHALLENGE)).id
+    other = await world.reach(State.TESTCHALLENGE, 2)
+    await world.group(moves.release(session, State.TESTCHALLENGE), moves.release(other.id, State.TESTCHALLENGE))
+    await world.redis.delete(session + suffix)
+    await world.redis.set(session + suffix, "garbage")
+    before = await world.state()
+    reply = await world.group(claims=[Claim(State.TESTCHALLENGE, 2)])
+    assert [other.id] == [claimed.id for claimed in reply.claimed]
+    assert [(session, "key", GARBLED)] == [(fault.session, fault.field, fault.why) for fault in reply.garbled]
+    assert diff(before, await world.state()) == {
+        "pending-testchallenge": None,
+        "inflight:A": [other.id],
+        "quarantine": [session],
+        "active-requests": [other.id],
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("live", "yes", "live"),
+        ("state", "unknown", "state"),
+        ("created", "yesterday", "created, attempts, waiting, expires or delivered"),
+        ("schema", "2", "schema"),
+        ("schema", "one", "schema"),
+        ("delivery", "lost", "delivery"),
+        ("error", "{", "error"),
+        ("csr", b"\xff\xfe", "record"),
+    ],
+)
+async def test_a_record_that_cannot_be_read_names_its_field(
+    world: World, field: str, value: str | bytes, said: str
+) -> None:
+    """The garbled one is in flight until it is set aside; the fault names the field and no value."""
+    bad, good = await world.submit(1), await world.submit(2)
+    await world.redis.hset(bad, field, value)
+    reply = await world.group(claims=[Claim(State.MAKECHALLENGE, 2)])
+    assert [good] == [claimed.id for claimed in reply.claimed]
+    assert [(bad, said)] == [(fault.session, fault.field) for fault in reply.garbled]
+    assert await world.fenced(moves.quarantine(bad)) == ["ok"]
+    assert (await world.state())["quarantine"] == [bad]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("type", "9"), ("type", "x"), ("satisfied", "true"), ("data", "{}"), ("data", "not JSON"), ("challtime", "")],
+)
+async def test_a_challenge_that_cannot_be_read_names_its_number(world: World, field: str, value: str) -> None:
+    """A garbled challenge is a fault of its session alone."""
+    session = await world.reach(State.TESTCHALLENGE)
+    await world.fenced(moves.release(session.id, session.state))
+    await world.redis.hset(f"{session.id}:1", field, value)
+    reply = await world.group(claims=[Claim(State.TESTCHALLENGE, 1)])
+    assert [(session.id, "1")] == [(fault.session, fault.field) for fault in reply.garbled]
+
+
+async def test_a_challenge_that_is_missing_is_garbled(world: World) -> None:
+    """The count says one, the hash is not there."""
+    session = await world.reach(State.TESTCHALLENGE)
+    await world.fenced(moves.release(session.id, session.state))
+    await world.redis.delete(f"{session.id}:1")
+    reply = await world.group(claims=[Claim(State.TESTCHALLENGE, 1)])
+    assert [(session.id, "1")] == [(fault.session, fault.field) for fault in reply.garbled]
+
+
+async def test_an_id_that_is_no_text_is_set_aside(world: World) -> None:
+    """Garbage on a queue is set aside, and the queue goes on."""
+    good = await world.submit()
+    await world.redis.rpush("pending-makechallenge", b"\xff\xfe")
+    reply = await world.group(claims=[Claim(State.MAKECHALLENGE, 1)])
+    assert [good] == [claimed.id for claimed in reply.claimed]
+    assert (await world.state())["quarantine"] == ["\\xff\\xfe"]
+    assert (await world.state())["inflight:A"] == [good]
+
+
+async def test_no_claim_without_a_lease(world: World) -> None:
+    """Nothing can be taken into an in-flight list that nobody answers for."""
+    await world.submit()
+    before = await world.state()
+    reply = await world.store.group([], [Claim(State.MAKECHALLENGE, 1)])
+    assert reply.claimed == []
+    assert before == await world.state()
+
+
+READY = ChallengeData("token", ready=NOW)
+
+
+@pytest.mark.parametrize("outcome", [Wait(NOW + 9), Retry(9, "later")], ids=["wait", "retry"])
+async def test_a_client_that_moves_while_the_stage_works_is_not_missed(world: World, outcome: Wait | Retry) -> None:
+    """The outcome of a stage that has not seen the client's move puts the session back on its queue at once."""
+    session = await world.reach(State.TESTCHALLENGE)
+    assert await world.client(moves.ready(session.id, 1, CHALLENGE.data, READY)) == ["ok"]
+    assert await world.commit(session, outcome) == ["ok"]
+    assert places(await world.state(), world.keys, session.id) == ["pending-testchallenge"]
+    (again,) = await world.claim(State.TESTCHALLENGE)
+    assert again.challenges[0].data == READY
+    await world.commit(again, outcome)
+    where = "waiting" if isinstance(outcome, Wait) else "delayed-testchallenge"
+    assert places(await world.state(), world.keys, session.id) == [where]
+
+
+async def test_a_client_that_moved_before_the_claim_is_seen_by_it(world: World) -> None:
+    """A move that the stage has already seen does not bring the session back once more."""
+    session = await world.reach(State.TESTCHALLENGE)
+    await world.fenced(moves.release(session.id, session.state))
+    await world.client(moves.ready(session.id, 1, CHALLENGE.data, READY))
+    (claimed,) = await world.claim(State.TESTCHALLENGE)
+    assert claimed.challenges[0].data == READY
+    await world.commit(claimed, Retry(9, "later"))
+    assert places(await world.state(), world.keys, session.id) == ["delayed-testchallenge"]
+
+
+async def test_claims_of_one_group_see_its_moves(world: World) -> None:
+    """A session that advances can be taken by the next stage in the same call."""
+    session = await world.reach(State.MAKECHALLENGE)
+    move = moves.for_outcome(session, Advance(Writes(challenges=(CHALLENGE,))), NOW, KEEP)
+    reply = await world.group(move, claims=[Claim(State.TESTCHALLENGE, 1)])
+    assert [(session.id, State.TESTCHALLENGE, (CHALLENGE,))] == [(s.id, s.state, s.challenges) for s in reply.claimed]
+    assert reply.lengths == [0, 0, 0, 0]
