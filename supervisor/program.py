@@ -11,9 +11,10 @@ import secrets
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import anyio
+import anyio.abc
 import structlog
 
 from stages.ca.issuer import Issuer
@@ -21,6 +22,7 @@ from stages.challenges.validators import Validators
 from stages.errors import LeaseLost, StoreUnavailable
 from stages.store.connection import StoreSettings
 from stages.store.health import check_store
+from stages.store.lease import Lease
 from stages.store.store import Store
 from supervisor import build, notify
 from supervisor.committer import Committer
@@ -39,6 +41,9 @@ log = structlog.get_logger()
 
 _FIRST_TRIES = 20
 """Tries, half a second apart, for a store that is not there yet when the program starts."""
+_AGAIN = 1.0
+"""Seconds until a new term is tried after the store went away while one began."""
+_YIELD_LIMIT = 2.0
 
 
 class Program:
@@ -52,11 +57,12 @@ class Program:
         self._term: Term | None = None
         self._starting = anyio.CancelScope()
         self._stops = 0
+        self._served = False
 
     async def run(self) -> None:
         """Work until a signal says stop. Raises what `supervisor.failures` has an exit code for."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._hear_signals, name="signals")
+            await group.start(self._hear_signals, name="signals")
             with self._starting:
                 async with self._store() as store:
                     await self._terms(store)
@@ -119,18 +125,36 @@ class Program:
             try:
                 await self._serve(store)
             except LeaseLost as lost:
-                self.health.lose_lease()
-                log.error("lease.lost", why=str(lost))
-                if self._stops:
-                    return
+                log.error("lease.lost", why=str(lost))  # noqa: TRY400  a trace says nothing more
+            except StoreUnavailable as error:
+                # At the first start there is somebody to be told; later the store is waited for.
+                if not self._served:
+                    raise
+                log.error("store.lost", why=str(error), moves=0)  # noqa: TRY400  as above
+                await anyio.sleep(_AGAIN)
             else:
+                return
+            finally:
+                self._term = self.reloader.term = None
+                self.health.lose_lease()
+            if self._stops:
                 return
 
     async def _serve(self, store: Store) -> None:
-        reloader = self.reloader
-        table = reloader.settings.store
+        table = self.reloader.settings.store
         lease = await take_lease(store, who_am_i(), table.lease, several=table.one_of_several)
         log.info("lease.taken", supervisor=lease.supervisor, fence=int(lease.token))
+        try:
+            await self._hold(store, lease)
+        except anyio.get_cancelled_exc_class():
+            # Told to stop before it was ready: another supervisor need not wait for the lease to run out.
+            with anyio.move_on_after(_YIELD_LIMIT, shield=True), suppress(StoreUnavailable):
+                await lease.yield_()
+            raise
+        await lease.yield_()
+
+    async def _hold(self, store: Store, lease: Lease) -> None:
+        reloader = self.reloader
         committer = Committer(store, lease, keep=lambda: reloader.domain.keep)
         committer.committed = record_move
         self.health.serve(committer)
@@ -149,18 +173,20 @@ class Program:
             lambda: sweep(store, lease, reloader, committer),
             lambda: keep_crl(store, self.issuer, reloader),
         )
-        await lease.yield_()
 
     def _ready(self) -> None:
+        self._served = True
         self.health.ready = True
         notify.tell("READY=1")
         log.info("supervisor.ready", took=round(time.monotonic() - self.began, 3), pid=os.getpid())
 
-    async def _hear_signals(self) -> None:
+    async def _hear_signals(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            task_status.started()
             async for number in signals:
                 if number == signal.SIGHUP:
-                    self.reloader.reload()
+                    if not self._stops:  # what is stopping has no more use for other settings
+                        self.reloader.reload()
                 else:
                     self._stop(signal.Signals(number).name)
 
