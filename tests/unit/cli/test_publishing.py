@@ -99,7 +99,7 @@ def test_nothing_to_publish(changes: dict[str, object]) -> None:
 
 def test_words_name_each_way_once() -> None:
     """Each name is introduced once, each way has its place and its content."""
-    both = (challenge(ChallengeType.HTTP_01), challenge(ChallengeType.DNS_01, n=2, token="two"))
+    both = (challenge(ChallengeType.HTTP_01), challenge(ChallengeType.DNS_01, n=2))
     lines = in_words(publications(session("a.example", ChallengeType.HTTP_01, challenges=both)))
     assert [line.split(":")[0] for line in lines[:2]] == ["To prove a.example, publish one of", "  http-01"]
     assert lines[3] == "  dns-01: a TXT record _acme-challenge.a.example"
