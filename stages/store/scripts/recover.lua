@@ -88,6 +88,7 @@ function ACTIONS.kill(session, state, session_key, reason)
   remove_everywhere(session)
   call('HSET', session_key, 'live', 'False', 'error', reason, 'story', story_with(found[3], NOW, 'ended: too old for ' .. state))
   call('HDEL', session_key, 'waiting', 'nudged')
+  call('LREM', ACTIVE, 1, session) -- found fast: the scan has just put it near the head
   expire_session(session_key, KEEP)
   call('HINCRBY', FINISHED, 'rejected', 1)
   return 'done'
