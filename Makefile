@@ -1,0 +1,59 @@
+# Every command of the project. Each target sets up what it needs: .venv is made from requirements/dev.txt, with hashes.
+# `make PYTHON=python3.13 test` takes another Python.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+CODE := supervisor stages tests packaging benchmarks
+LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint cover bench torture soak run lock dist clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Watch a whole certificate being issued, in about ten seconds, in a temporary directory.
+	@$(PY) packaging/demo.py
+
+test: $(READY) ## Run all tests.
+	@$(PY) -m pytest -q
+
+check: lint cover ## Run all that CI demands: format, lint, types, import rules, and the tests with branch coverage.
+
+lint: $(READY) ## The part of `check` that runs nothing: format, lint, types, import rules.
+	@$(VENV)/bin/ruff format --quiet --check $(CODE)
+	@$(VENV)/bin/ruff check --quiet $(CODE)
+	@$(VENV)/bin/mypy --no-error-summary
+	@$(VENV)/bin/lint-imports --no-logo --quiet
+
+cover: $(READY) ## The part of `check` that runs the tests, with branch coverage of the program's own processes too.
+	@$(PY) -m pytest -q --cov --cov-report=term
+
+bench: $(READY) ## Measure how many certificates a second, and where the time goes.
+	@$(PY) benchmarks/bench.py $(ARGS)
+
+torture: $(READY) ## Kill the program and its store again and again under load, then look for lost or doubled work.
+	@$(PY) benchmarks/torture.py $(ARGS)
+
+soak: $(READY) ## Run for hours under a steady load and watch memory, files and speed.
+	@$(PY) benchmarks/soak.py $(ARGS)
+
+run: $(READY) ## Run the supervisor with ./config.toml; `ca-supervisor init` comes first.
+	@$(VENV)/bin/ca-supervisor run
+
+lock: $(READY) ## Bring requirements/*.txt to the newest versions that pyproject.toml allows.
+	@$(LOCK) --upgrade -o requirements/run.txt pyproject.toml
+	@$(LOCK) --upgrade --extra dev -c requirements/run.txt -o requirements/dev.txt pyproject.toml
+
+dist: $(READY) ## Build dist/ca-supervisor: the program and all it needs in one file, and try it.
+	@sh packaging/dist.sh $(PY)
+
+clean: ## Remove .venv and everything that was built.
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+
+$(READY): requirements/dev.txt pyproject.toml packaging/venv.sh
+	@sh packaging/venv.sh $(PYTHON) $(VENV)
+	@touch $@
