@@ -91,9 +91,9 @@ def call(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has enough; Python must not complain about it at its end.
+        # Nobody reads the output any more. Silently, as click does it, and Python must not complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OK
+        return ExitCode.FAULT
     except Exception as error:  # noqa: BLE001  every error becomes one clear line and a code
         from supervisor.cli.failures import report  # noqa: PLC0415  not needed when all goes well
 
