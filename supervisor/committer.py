@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 import anyio
@@ -55,6 +56,7 @@ class Committer:
         self.quiet = False
         self.held: dict[str, Session] = {}
         self.lengths = [0, 0, 0, 0]
+        self.delayed = [0, 0, 0, 0]
         self.committed: Callable[[Move], None] | None = None
         self._slots: list[Slots] = []
         self._moves: deque[tuple[Move, asyncio.Future[list[Any]] | None]] = deque()
@@ -108,15 +110,15 @@ class Committer:
             self._wake.clear()
             batch = [self._moves.popleft() for _ in range(min(len(self._moves), GROUP_LIMIT))]
             claims = (
-                [] if self.quiet else [Claim(s.queue, free) for s in self._slots if (free := s.free()) > 0]
+                []
+                if self.quiet
+                else [Claim(s.queue, free, s.queue is not State.DONE) for s in self._slots if (free := s.free()) > 0]
             )
             if batch or claims:
                 self._number += 1
                 self._calling = True
                 try:
-                    reply = await self.store.group(
-                        [move for move, _ in batch], claims, self.lease, number=self._number
-                    )
+                    reply = await self.store.group([move for move, _ in batch], claims, self.lease, number=self._number)
                 except StoreUnavailable as error:
                     await self._outage(batch, error)
                 else:
@@ -132,8 +134,8 @@ class Committer:
                 if not future.done():
                     future.set_result(result)
                 continue
-            session = move[1]
-            self.held.pop(session, None)
+            if move[0] != "resync":
+                self.held.pop(move[1], None)
             if result[0] != "ok":
                 self._refused(move, result)
             elif self.committed is not None:
@@ -141,7 +143,7 @@ class Committer:
         for fault in reply.garbled:
             self._set_aside(fault)
         self._hand_out(reply.claimed)
-        self.lengths = reply.lengths
+        self.lengths, self.delayed = reply.lengths, reply.delayed
         self._look_again(reply.next_due)
 
     def _hand_out(self, claimed: list[Session]) -> None:
@@ -181,16 +183,12 @@ class Committer:
         self.available = False
         log.error("store.lost", why=str(error), moves=len(batch))
         began, pause = self.store.clock(), OUTAGE_FIRST
-        while True:
+        reply: GroupReply | None = None
+        while reply is None:
             await anyio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  jitter
             pause = min(pause * 2, OUTAGE_MOST)
-            try:
-                reply = await self.store.group(
-                    [move for move, _ in batch], (), self.lease, number=self._number
-                )
-            except StoreUnavailable:
-                continue
-            break
+            with suppress(StoreUnavailable):
+                reply = await self.store.group([move for move, _ in batch], (), self.lease, number=self._number)
         if reply.results is None:
             reply = await self._answers_again(batch, reply)
         self._settle(batch, reply)
@@ -204,10 +202,15 @@ class Committer:
         """The group was made, its answers are lost. Moves that somebody waits for can be asked again harmlessly."""
         results: list[list[Any]] = [["ok"] for _ in batch]
         asked = [i for i, (_, future) in enumerate(batch) if future is not None]
-        if asked:
+        while asked:
             self._number += 1
-            again = await self.store.group([batch[i][0] for i in asked], (), self.lease, number=self._number)
+            try:
+                again = await self.store.group([batch[i][0] for i in asked], (), self.lease, number=self._number)
+            except StoreUnavailable:
+                await anyio.sleep(OUTAGE_FIRST)  # away once more
+                continue
             for i, result in zip(asked, again.results or (), strict=True):
                 results[i] = result
+            break
         reply.results = results
         return reply

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from supervisor.committer import Committer
+from supervisor.term import Term
 
 
 class Health:
@@ -12,15 +13,16 @@ class Health:
         self.ready = False
         self.stopping = False
         self.committer: Committer | None = None
+        self.term: Term | None = None
 
-    def serve(self, committer: Committer) -> None:
-        """A term begins with this committer."""
-        self.committer = committer
+    def serve(self, term: Term) -> None:
+        """A term begins."""
+        self.term, self.committer = term, term.committer
 
     def lose_lease(self) -> None:
         """The term is over."""
         self.ready = False
-        self.committer = None
+        self.term = self.committer = None
 
     def stop(self) -> None:
         """The program is stopping."""

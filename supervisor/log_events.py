@@ -56,6 +56,8 @@ EVENTS: Final[dict[str, Event]] = {
     "certificate.issued": Event("info", ("session", "serial", "names", "not_after"), "A certificate is on record."),
     "certificate.revoked": Event("info", ("serial", "reason"), "A certificate is revoked."),
     "certificate.delivered": Event("info", ("session", "serial", "delivery"), "A client got its certificate."),
+    "admin.listening": Event("info", ("listen",), "Health, metrics and status are served."),
+    "admin.failed": Event("error", (), "A fault of the program while it answered an admin request."),
     "crl.written": Event("info", ("file", "number", "entries"), "A new CRL is in place."),
     "crl.failed": Event("error", ("file", "reason"), "No new CRL could be written; the old one stays."),
     "logs.dropped": Event("warning", ("lines",), "Standard output was too slow; so many lines are missing."),

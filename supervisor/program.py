@@ -25,6 +25,7 @@ from stages.store.health import check_store
 from stages.store.lease import Lease
 from stages.store.store import Store
 from supervisor import build, notify
+from supervisor.admin import Facts, gather, serve_admin
 from supervisor.committer import Committer
 from supervisor.embedded import Embedded, embedded_store
 from supervisor.health import Health
@@ -63,11 +64,16 @@ class Program:
         """Work until a signal says stop. Raises what `supervisor.failures` has an exit code for."""
         async with anyio.create_task_group() as group:
             await group.start(self._hear_signals, name="signals")
+            if listen := self.reloader.settings.admin.listen:
+                await group.start(serve_admin, listen, self._facts, name="admin")
             with self._starting:
                 async with self._store() as store:
                     await self._terms(store)
             self.health.stop()
             group.cancel_scope.cancel()
+
+    def _facts(self) -> Facts:
+        return gather(self.health, time.monotonic() - self.began)
 
     @asynccontextmanager
     async def _store(self) -> AsyncIterator[Store]:
@@ -157,7 +163,6 @@ class Program:
         reloader = self.reloader
         committer = Committer(store, lease, keep=lambda: reloader.domain.keep)
         committer.committed = record_move
-        self.health.serve(committer)
         await rescue(store, lease, reloader, committer, show=True)
         own = build.own_addresses(reloader.settings)
         validators = Validators(build.validation(reloader.settings, own), None, time.time)
@@ -165,6 +170,7 @@ class Program:
         stages = make_stages(reloader, validators, self.issuer, committer, time.time, secrets.token_bytes)
         term = Term(store, lease, committer, stages, reloader.queue)
         self._term = reloader.term = term
+        self.health.serve(term)
         if self._stops:
             term.stop()
         await term.run(

@@ -12,7 +12,7 @@ from stages.errors import Refused
 from stages.session import State
 from supervisor import build
 from supervisor.build import Domain
-from supervisor.config import ConfigError, load, reloaded
+from supervisor.config import ConfigError, Settings, load, reloaded
 from supervisor.config.program import Queue
 from supervisor.config.show import diff_for_reload
 from supervisor.logs import Logs
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class Reloader:
-    """Holds `settings` and the `domain` made from them. Others ask it each time, so they always see the present ones."""
+    """Holds `settings` and the `domain` made from them. Others ask it each time, so they see the present ones."""
 
     def __init__(self, path: Path, environ: Mapping[str, str], domain: Domain, logs: Logs) -> None:
         self.path = path
@@ -34,7 +34,7 @@ class Reloader:
         self._own: tuple[tuple[str, int], ...] = ()
 
     @property
-    def settings(self) -> build.Settings:
+    def settings(self) -> Settings:
         """What config.toml and the environment say."""
         return self.domain.settings
 
@@ -56,10 +56,10 @@ class Reloader:
             if self._validators is not None:
                 self._validators.reload(build.validation(settings, self._own))
         except ConfigError as error:
-            log.error("config.refused", file=str(self.path), problems=[str(problem) for problem in error.problems])
+            log.error("config.refused", file=str(self.path), problems=[str(problem) for problem in error.problems])  # noqa: TRY400  a mistake of the file, not a fault
             return False
         except Refused as refused:
-            log.error("config.refused", file=str(self.path), problems=[str(refused)])
+            log.error("config.refused", file=str(self.path), problems=[str(refused)])  # noqa: TRY400  as above
             return False
         changes = diff_for_reload(self.settings, read)
         self.domain = domain

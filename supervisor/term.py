@@ -48,9 +48,7 @@ class Term:
         self._runners = anyio.CancelScope()
         self._everything = anyio.CancelScope()
 
-    async def run(
-        self, ready: Callable[[], None], grace: Callable[[], float], *upkeep: Callable[[], object]
-    ) -> None:
+    async def run(self, ready: Callable[[], None], grace: Callable[[], float], *upkeep: Callable[[], object]) -> None:
         """Work until `stop`; `ready` is called once all tasks are started, `upkeep` are further tasks of the term.
 
         Raises LeaseLost.
@@ -109,4 +107,4 @@ class Term:
                 if not await self._lease.renew():
                     raise LeaseLost("the lease ran out")
             except StoreUnavailable:
-                continue  # the committer reports the outage and waits it out
+                self.committer.wake()  # it may be idle; it reports the outage and waits it out

@@ -30,6 +30,7 @@ class _Answer(msgspec.Struct, array_like=True):
     results: list[list[Any]] | bool
     claimed: list[msgspec.Raw]
     lengths: list[int]
+    delayed: list[int]
     next_due: float
 
 
@@ -69,6 +70,7 @@ class GroupReply(msgspec.Struct):
         garbled: claimed entries that cannot be read, to be set aside by a `quarantine` move; those which even the
             script could not read are set aside already (`Garbled.field` is then "key").
         lengths: what is left in each queue, in the pipeline's order.
+        delayed: how many sessions wait there for their next try.
         next_due: unix time of the earliest delayed session, 0 when there is none.
     """
 
@@ -76,6 +78,7 @@ class GroupReply(msgspec.Struct):
     claimed: list[Session]
     garbled: list[Garbled]
     lengths: list[int]
+    delayed: list[int]
     next_due: float
 
 
@@ -157,7 +160,7 @@ class Store:
             except Garbled as fault:
                 garbled.append(fault)
         results = None if isinstance(answer.results, bool) else answer.results
-        return GroupReply(results, claimed, garbled, answer.lengths, answer.next_due)
+        return GroupReply(results, claimed, garbled, answer.lengths, answer.delayed, answer.next_due)
 
     async def move(self, move: Move) -> list[Any]:
         """Make one move of the client's side, and tell the supervisor."""

@@ -23,13 +23,6 @@ MARGIN = 5.0
 LOAD = '[shutdown]\ngrace = "{grace}"\n[queues.testchallenge]\nconcurrency = 50\n'
 
 
-async def asked(ca: Site, times: int) -> None:
-    """Wait until the responder was asked that often."""
-    with anyio.fail_after(30):
-        while ca.peer.asked < times:
-            await anyio.sleep(0.01)
-
-
 async def in_flight_while_down(ca: Site) -> int:
     """What is in flight according to the store of a program that has ended."""
     async with store_for_command(ca.folder / "data"):
@@ -53,7 +46,7 @@ async def test_stop_under_load_finishes_what_is_at_work(tmp_path: Path) -> None:
         ca.peer.delay = 0.4
         with await ca.start() as first, anyio.fail_after(100):
             sessions = await ca.submit(150)
-            await asked(ca, 60)
+            await ca.until_asked(60)
             began = time.monotonic()
             assert await to_thread.run_sync(first.stop) == 0
             assert time.monotonic() - began < 1.0 + MARGIN
@@ -76,7 +69,7 @@ async def test_stop_gives_back_after_grace(tmp_path: Path) -> None:
         ca.peer.delay = 60.0
         with await ca.start() as first:
             sessions = await ca.submit(20)
-            await asked(ca, 20)
+            await ca.until_asked(20)
             began = time.monotonic()
             assert await to_thread.run_sync(first.stop) == 0
             assert 1.0 <= time.monotonic() - began < 1.0 + MARGIN
@@ -96,7 +89,7 @@ async def test_stop_twice_ends_at_once(tmp_path: Path) -> None:
         ca.peer.delay = 10.0
         with await ca.start() as first:
             sessions = await ca.submit(20)
-            await asked(ca, 20)
+            await ca.until_asked(20)
             began = time.monotonic()
             first.signal(signal.SIGTERM)
             await to_thread.run_sync(first.wait_for, "supervisor.stopping")

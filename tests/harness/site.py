@@ -76,9 +76,26 @@ class Site:
             await anyio.sleep(_LOOK)
         raise AssertionError(f"not within {seconds} s; the store: {found}")
 
+    async def until_asked(self, times: int, seconds: float = 30.0) -> None:
+        """Wait until the responder was asked that often."""
+        deadline = time.monotonic() + seconds
+        while self.peer.asked < times:
+            assert time.monotonic() < deadline, f"the responder was asked {self.peer.asked} times in {seconds} s"
+            await anyio.sleep(_LOOK / 3)
+
     async def until_done(self, count: int, seconds: float = 30.0) -> Overview:
         """Wait until `count` certificates are on record and nothing is under way."""
         return await self.until(lambda found: found.certificates >= count and is_at_rest(found), seconds)
+
+    @asynccontextmanager
+    async def reached_at(self, url: str) -> AsyncIterator[None]:
+        """Reach the store at another URL meanwhile."""
+        before, self.store = self.store, Store(StoreSettings(url=url), time.time)
+        try:
+            yield
+        finally:
+            await self.store.aclose()
+            self.store = before
 
     async def patiently(self, call: Callable[[], Awaitable[T]], seconds: float = 30.0) -> T:
         """Make a call that may be repeated until the store takes it."""

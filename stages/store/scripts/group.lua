@@ -5,8 +5,8 @@
 -- number of the group, 0 without a lease}.
 -- A group sent again (same number: its reply was lost) is not made again: results is then false, and it claims nothing.
 -- ARGV[4]: the supervisor's id, or '-'.
--- Returns msgpack {results, claimed, lengths of the 4 queues, next due time or 0}; results[i] answers moves[i]. Nothing is
--- done at all, and the error LEASE comes back, when the lease is not the caller's.
+-- Returns msgpack {results, claimed, lengths of the 4 queues, of their delayed sets, next due time or 0}; results[i]
+-- answers moves[i]. Nothing is done at all, and the error LEASE comes back, when the lease is not the caller's.
 -- Each move is checked and made for itself: one that fails answers {'error', why} and touches no other; its session
 -- stays in flight. Without a lease nothing is claimed, and only the moves of the client's side are made.
 
@@ -40,11 +40,9 @@ local results = {}
 if TOKEN == '' then
   claims = {}
 else
-  if call('HGET', GROUPS, SUPERVISOR) == tostring(NUMBER) then
-    results, moves, claims = false, {}, {}
-  else
-    call('HSET', GROUPS, SUPERVISOR, NUMBER)
-  end
+  if call('HGET', GROUPS, SUPERVISOR) == tostring(NUMBER) then results, moves, claims = false, {}, {} end
+  -- Written also by a group sent again: WAITAOF waits for the disk only after a write of the same connection.
+  call('HSET', GROUPS, SUPERVISOR, NUMBER)
 end
 for i, op in ipairs(moves) do
   if TOKEN == '' and not UNFENCED[op[1]] then
@@ -63,10 +61,13 @@ if pushed and CHANNEL ~= '' then call('PUBLISH', CHANNEL, 'pushed') end
 local claimed = {}
 for _, wanted in ipairs(claims) do claim(wanted[1], wanted[2], wanted[3], EXACTLY, claimed) end
 
-local lengths, next_due = {}, 0
+local lengths, delayed, next_due = {}, {}, 0
 for queue = 1, 4 do
   lengths[queue] = call('LLEN', PENDING[queue])
-  local first = call('ZRANGE', DELAYED[queue], 0, 0, 'WITHSCORES')
-  if first[2] and (next_due == 0 or tonumber(first[2]) < next_due) then next_due = tonumber(first[2]) end
+  delayed[queue] = call('ZCARD', DELAYED[queue])
+  if delayed[queue] > 0 then
+    local due = tonumber(call('ZRANGE', DELAYED[queue], 0, 0, 'WITHSCORES')[2])
+    if next_due == 0 or due < next_due then next_due = due end
+  end
 end
-return cmsgpack.pack({results, claimed, lengths, next_due})
+return cmsgpack.pack({results, claimed, lengths, delayed, next_due})

@@ -1,0 +1,45 @@
+"""A plain HTTP client on loopback, and a free port."""
+
+from __future__ import annotations
+
+import socket
+from typing import NamedTuple
+
+import anyio
+
+
+class Answer(NamedTuple):
+    """An HTTP answer; `head` is everything above the body."""
+
+    status: int
+    head: str
+    text: str
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+async def fetch(port: int, path: str, method: str = "GET") -> Answer:
+    """The answer of 127.0.0.1 to one request."""
+    return await send(port, f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n".encode())
+
+
+async def send(port: int, data: bytes) -> Answer:
+    """The answer to these bytes; status 0 when the connection ended without one."""
+    received = b""
+    with anyio.fail_after(15):
+        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+            try:
+                await stream.send(data)
+                while True:
+                    received += await stream.receive()
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                pass
+    if not received:
+        return Answer(0, "", "")
+    head, _, body = received.partition(b"\r\n\r\n")
+    return Answer(int(head.split()[1]), head.decode(), body.decode())
