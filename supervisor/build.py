@@ -92,9 +92,7 @@ def _blocked(file: Path) -> list[str]:
         if not text:
             continue
         if not _SPKI.fullmatch(text):
-            raise Refused(
-                "config", "keys.blocked_file", f"line {number} of {file} is not a hex SHA-256 digest"
-            )
+            raise Refused("config", "keys.blocked_file", f"line {number} of {file} is not a hex SHA-256 digest")
         digests.append(text.lower())
     return digests
 
@@ -180,8 +178,7 @@ def own_addresses(settings: Settings) -> tuple[tuple[str, int], ...]:
         own.append((host.strip("[]"), int(port)))
     if settings.store.url.startswith(("redis://", "rediss://")):
         parts = urlsplit(settings.store.url)
-        for entry in _look_up(parts.hostname or "localhost", parts.port or 6379):
-            own.append(entry)
+        own += _look_up(parts.hostname or "localhost", parts.port or 6379)
     return tuple(own)
 
 

@@ -1,4 +1,4 @@
-"""Who this supervisor is, and whether another one that left a lease behind is dead. Reads /proc; the lifecycle uses it."""
+"""Who this supervisor is, and whether another one that left a lease behind is dead. Reads /proc."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Takes the lease, or says who holds it. A holder that is dead or silent is waited out; one that renews is respected."""
+"""Takes the lease, or says who holds it.
+
+A holder that is dead or silent is waited out; one that renews is respected.
+"""
 
 from __future__ import annotations
 

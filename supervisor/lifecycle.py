@@ -46,11 +46,11 @@ def run(config: Path, environ: Mapping[str, str]) -> int:
         anyio.run(_run, reloader, issuer, backend_options={"use_uvloop": True})
     except Refused as refused:
         return _failed(ExitCode.CONFIG, str(refused))
-    except BaseException as error:  # noqa: BLE001  the last line of the log says why the program ended
+    except BaseException as error:  # the last line of the log says why the program ended
         cause = flatten(error)
         code = exit_code(cause)
         if code is ExitCode.FAULT:
-            log.error("supervisor.failed", code=int(code), why=f"{type(cause).__name__}: {cause}", exc_info=cause)
+            log.exception("supervisor.failed", code=int(code), why=f"{type(cause).__name__}: {cause}", exc_info=cause)
             return code
         return _failed(code, str(cause))
     else:

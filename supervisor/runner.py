@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import anyio
 import msgspec
@@ -20,6 +19,7 @@ from stages.outcome import Advance, Outcome, Reject, Retry, Wait
 from stages.session import Problem, Session, State
 from stages.store import moves
 from supervisor.committer import Committer
+from supervisor.deadlines import Deadlines
 
 log = structlog.get_logger()
 
@@ -33,6 +33,14 @@ class QueueSettings(Protocol):
     backoff: float
     backoff_max: float
 
+
+_COUNTED: dict[type[Outcome], tuple[str, str]] = {
+    Advance: ("advance", "advanced"),
+    Wait: ("wait", "waited"),
+    Retry: ("retry", "retried"),
+    Reject: ("reject", "rejected"),
+}
+"""The word of each outcome in the logs, and the field of the tally."""
 
 Stage = Callable[[Session], Awaitable[Outcome]]
 
@@ -50,14 +58,13 @@ class Tally(msgspec.Struct):
 class Runner:
     """Runs `stage` for the sessions of `queue`; `settings` is asked each time, so a reload takes effect at once."""
 
-    def __init__(
-        self, queue: State, stage: Stage, settings: Callable[[], QueueSettings], committer: Committer
-    ) -> None:
+    def __init__(self, queue: State, stage: Stage, settings: Callable[[], QueueSettings], committer: Committer) -> None:
         self.queue = queue
         self.stage = stage
         self.tally = Tally()
         self._settings = settings
         self._committer = committer
+        self._deadlines = Deadlines(lambda: settings().timeout)
         self._idle: deque[asyncio.Future[Session | None]] = deque()
         self._workers = 0
         self._group: anyio.abc.TaskGroup | None = None
@@ -81,16 +88,25 @@ class Runner:
             self._idle.pop().set_result(None)
             self._workers -= 1
 
+    def concurrency(self) -> int:
+        """How many sessions it may work on at once."""
+        return self._settings().concurrency
+
     def free(self) -> int:
         """Slots for which a session can be claimed now."""
         return len(self._idle)
 
     def take(self, session: Session) -> None:
-        """Give a claimed session to a free worker."""
-        self._idle.popleft().set_result(session)
+        """Give a claimed session to a free worker; back to its queue when a reload or a stop took it."""
+        while self._idle:
+            slot = self._idle.popleft()
+            if not slot.done():
+                slot.set_result(session)
+                return
+        self._committer.add(moves.release(session.id, session.state))
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop, task = asyncio.get_running_loop(), cast("asyncio.Task[None]", asyncio.current_task())
         while True:
             slot: asyncio.Future[Session | None] = loop.create_future()
             self._idle.append(slot)
@@ -103,7 +119,9 @@ class Runner:
                 raise
             if session is None:
                 return
-            outcome = await self._attempt(session)
+            now = loop.time()
+            outcome = await self._attempt(session, task, now)
+            self._close(session, outcome, loop.time() - now)
             self._commit(session, outcome)
             if self._workers > self._settings().concurrency:
                 self._workers -= 1
@@ -119,55 +137,57 @@ class Runner:
             move = moves.for_outcome(session, self._failed(session, str(error)), now, keep)
         committer.add(move)
 
-    async def _attempt(self, session: Session) -> Outcome:
-        settings, began = self._settings(), perf_counter()
-        bound = log.bind(session=session.id, queue=self.queue, attempt=session.attempts + 1)
+    async def _attempt(self, session: Session, task: asyncio.Task[None], now: float) -> Outcome:
+        """Run the stage; whatever it raises, and its deadline, cost the session an attempt."""
+        self._deadlines.begin(task, now)
         try:
-            with anyio.fail_after(settings.timeout):
-                outcome = await self.stage(session)
-        except anyio.get_cancelled_exc_class():
-            self._committer.add(moves.release(session.id, session.state))
-            raise
-        except TimeoutError:
-            bound.warning("stage.timed_out", limit_s=settings.timeout)
-            outcome = self._failed(session, f"{self.queue} took longer than {settings.timeout:g} s")
+            outcome = await self.stage(session)
+        except asyncio.CancelledError:
+            if not self._deadlines.end(task):
+                self._committer.add(moves.release(session.id, session.state))
+                raise
+            outcome = self._timed_out(session)
         except Exception as error:  # noqa: BLE001  whatever a stage raises costs its session an attempt, never the loop
-            bound.exception("stage.failed")
-            outcome = self._failed(session, f"{self.queue} failed ({type(error).__name__})")
-        if isinstance(outcome, Retry) and outcome.costs and session.attempts + 1 >= settings.max_attempts:
-            detail = f"gave up after {session.attempts + 1} attempts: {outcome.why}"
-            outcome = Reject(Problem("serverInternal", detail), outcome.writes)
-        took = perf_counter() - began
-        self._count(outcome, took)
-        bound.info(
-            "stage.finished",
-            outcome=type(outcome).__name__.lower(),
-            duration_ms=round(took * 1000, 3),
-            **_why(outcome),
-        )
+            late = self._deadlines.end(task)
+            outcome = self._timed_out(session) if late else self._broke(session, error)
+        else:
+            self._deadlines.end(task)
+        return self._bounded(session, outcome)
+
+    def _timed_out(self, session: Session) -> Retry:
+        limit = self._settings().timeout
+        log.warning("stage.timed_out", **self._about(session), limit_s=limit)
+        return self._failed(session, f"{self.queue} took longer than {limit:g} s")
+
+    def _broke(self, session: Session, error: Exception) -> Retry:
+        log.error("stage.failed", **self._about(session), exc_info=error)
+        return self._failed(session, f"{self.queue} failed ({type(error).__name__})")
+
+    def _bounded(self, session: Session, outcome: Outcome) -> Outcome:
+        """The outcome, or a rejection where it would be one failed attempt too many."""
+        attempt = session.attempts + 1
+        if type(outcome) is Retry and outcome.costs and attempt >= self._settings().max_attempts:
+            detail = f"gave up after {attempt} attempts: {outcome.why}"
+            return Reject(Problem("serverInternal", detail), outcome.writes)
         return outcome
 
-    def _failed(self, session: Session, why: str) -> Outcome:
+    def _about(self, session: Session) -> dict[str, Any]:
+        return {"session": session.id, "queue": self.queue.value, "attempt": session.attempts + 1}
+
+    def _failed(self, session: Session, why: str) -> Retry:
         settings = self._settings()
         after = min(settings.backoff * 2**session.attempts, settings.backoff_max)
         return Retry(after, why, costs=self._committer.available)
 
-    def _count(self, outcome: Outcome, took: float) -> None:
-        tally = self.tally
+    def _close(self, session: Session, outcome: Outcome, took: float) -> None:
+        """Count the attempt and write its closing line."""
+        tally, (word, field) = self.tally, _COUNTED[type(outcome)]
         tally.busy += took
-        if isinstance(outcome, Advance):
-            tally.advanced += 1
-        elif isinstance(outcome, Wait):
-            tally.waited += 1
-        elif isinstance(outcome, Retry):
-            tally.retried += 1
-        else:
-            tally.rejected += 1
-
-
-def _why(outcome: Outcome) -> dict[str, str]:
-    if isinstance(outcome, Retry):
-        return {"why": outcome.why}
-    if isinstance(outcome, Reject):
-        return {"why": outcome.problem.detail, "kind": outcome.problem.kind}
-    return {}
+        setattr(tally, field, getattr(tally, field) + 1)
+        why = {}
+        if type(outcome) is Retry:
+            why = {"why": outcome.why}
+        elif type(outcome) is Reject:
+            why = {"why": outcome.problem.detail, "kind": outcome.problem.kind}
+        duration = round(took * 1000, 3)
+        log.info("stage.finished", **self._about(session), outcome=word, duration_ms=duration, **why)

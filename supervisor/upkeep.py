@@ -46,7 +46,7 @@ async def keep_crl(store: Store, issuer: Issuer, reloader: Reloader) -> None:
             if crl_due(table.file, table.renew_before, int(store.clock())):
                 await write_crl(reloader.settings, issuer, store, int(store.clock()))
         except (StoreUnavailable, Refused, OSError) as error:
-            log.error("crl.failed", file=str(table.file), why=str(error))
+            log.error("crl.failed", file=str(table.file), why=str(error))  # noqa: TRY400  a condition, not a fault of ours
         await anyio.sleep(_CRL_LOOK)
 
 
@@ -60,6 +60,6 @@ async def keep_embedded(embedded: Embedded) -> None:
                 await embedded.restart()
                 break
             except EmbeddedError as error:
-                log.error("store.lost", why=str(error))
+                log.error("store.lost", why=str(error))  # noqa: TRY400  a condition, not a fault of ours
                 await anyio.sleep(_EMBEDDED_AGAIN)
         log.info("store.back", pid=embedded.pid)

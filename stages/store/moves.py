@@ -17,6 +17,14 @@ from stages.transitions import TRANSITIONS, Outcomes
 Move: TypeAlias = list[Any]
 
 
+_SAID: dict[type[Outcome], Outcomes] = {
+    Advance: Outcomes.ADVANCE,
+    Wait: Outcomes.WAIT,
+    Retry: Outcomes.RETRY,
+    Reject: Outcomes.REJECT,
+}
+
+
 class IllegalMove(Exception):  # noqa: N818  a fault of a stage, answered by a retry that costs an attempt
     """A stage returned an outcome that the table of transitions does not have."""
 
@@ -51,7 +59,7 @@ def for_outcome(session: Session, outcome: Outcome, now: float, keep: int) -> Mo
     Raises IllegalMove when `stages.transitions` has no such row.
     """
     state = session.state
-    row = TRANSITIONS.get((state, Outcomes(type(outcome).__name__.lower())))
+    row = TRANSITIONS.get((state, _SAID[type(outcome)]))
     if row is None:
         raise IllegalMove(f"stage {state} returned {type(outcome).__name__}, which the state machine does not have")
     if isinstance(outcome, Advance):

@@ -4,7 +4,7 @@
 -- Returns {'ok'} or {'refused', why}.
 
 MOVES.advance = function(op)
-  local session_key, story = begin(op[2], op[3])
+  local session_key, story, nudged, attempts = begin(op[2], op[3])
   if not session_key then return {'refused', story} end
   local fields, certificate = op[5], op[7]
   write_challenges(session_key, op[6])
@@ -16,7 +16,7 @@ MOVES.advance = function(op)
   fields[n + 1], fields[n + 2] = 'state', op[4]
   fields[n + 3], fields[n + 4] = 'story', story_with(story, NOW, op[8])
   call('HSET', session_key, unpack(fields))
-  call('HDEL', session_key, 'attempts', 'nudged')
+  if nudged or attempts then call('HDEL', session_key, 'attempts', 'nudged') end
   push(QUEUE[op[4]], op[2])
   return OK
 end

@@ -44,6 +44,16 @@ local function read_claimed(queue, session, want)
   return {queue, session, hash, names, challenges}
 end
 
+-- What is in flight here, read once for a group: asking the list for each claim (LPOS) cost as much as all else.
+local flying
+local function in_flight_here()
+  if not flying then
+    flying = {}
+    for _, session in ipairs(call('LRANGE', INFLIGHT, 0, -1)) do flying[session] = true end
+  end
+  return flying
+end
+
 local function claim(queue, free, want, now, claimed)
   promote(queue, now, free)
   while free > 0 do
@@ -52,11 +62,11 @@ local function claim(queue, free, want, now, claimed)
     local taken = {}
     for _, session in ipairs(popped) do
       local record, verdict, state = nil, 'drop', nil
-      if not call('LPOS', INFLIGHT, session) and not taken[session] then
+      if not in_flight_here()[session] then
         record, verdict, state = read_claimed(queue, session, want)
       end
       if record then
-        taken[session] = true
+        flying[session] = true
         taken[#taken + 1] = session
         claimed[#claimed + 1] = record
       elseif verdict == 'elsewhere' then

@@ -4,7 +4,7 @@
 -- the session goes back to its queue at once.
 
 MOVES.wait = function(op)
-  local session_key, story, nudged = begin(op[2], op[3])
+  local session_key, story, nudged, attempts = begin(op[2], op[3])
   if not session_key then return {'refused', story} end
   local fields = op[5]
   write_challenges(session_key, op[6])
@@ -19,6 +19,6 @@ MOVES.wait = function(op)
     fields[#fields + 1] = story_with(story, NOW, op[7])
   end
   if #fields > 0 then call('HSET', session_key, unpack(fields)) end
-  call('HDEL', session_key, 'attempts', 'nudged')
+  if nudged or attempts then call('HDEL', session_key, 'attempts', 'nudged') end
   return OK
 end
