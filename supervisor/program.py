@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 
 import anyio
 import anyio.abc
@@ -27,7 +28,7 @@ from stages.store.store import Store
 from supervisor import build, notify
 from supervisor.admin import Facts, gather, serve_admin
 from supervisor.committer import Committer
-from supervisor.embedded import Embedded, embedded_store
+from supervisor.embedded import Embedded, EmbeddedError, embedded_store
 from supervisor.health import Health
 from supervisor.identity import who_am_i
 from supervisor.journal import record_move
@@ -40,6 +41,8 @@ from supervisor.upkeep import keep_crl, keep_embedded, sweep
 
 log = structlog.get_logger()
 
+_COMMAND_MOMENT, _COMMAND_LOOKS = 3.0, 15
+"""Seconds for which a command may own the embedded store while the program starts, and looks in that time."""
 _FIRST_TRIES = 20
 """Tries, half a second apart, for a store that is not there yet when the program starts."""
 _AGAIN = 1.0
@@ -83,7 +86,7 @@ class Program:
         async with AsyncExitStack() as stack:
             embedded: Embedded | None = None
             if settings.store.url == "embedded":
-                embedded = await stack.enter_async_context(embedded_store(settings.data_dir))
+                embedded = await self._own_store(stack, settings.data_dir)
                 self._tell_about(embedded)
             address = build.store_settings(settings, embedded.url if embedded else "")
             store = Store(address, time.time)
@@ -94,6 +97,18 @@ class Program:
                 stack.callback(group.cancel_scope.cancel)
                 group.start_soon(keep_embedded, embedded, name="embedded")
             yield store
+
+    @staticmethod
+    async def _own_store(stack: AsyncExitStack, data_dir: Path) -> Embedded:
+        """The embedded store; a command that has started it for its moment is waited for, another program is not."""
+        for remaining in range(_COMMAND_LOOKS, -1, -1):
+            try:
+                return await stack.enter_async_context(embedded_store(data_dir))
+            except EmbeddedError as error:
+                if not error.held_by or not remaining:
+                    raise
+            await anyio.sleep(_COMMAND_MOMENT / _COMMAND_LOOKS)
+        raise AssertionError  # the loop returns or raises
 
     async def _check(self, store: Store, address: StoreSettings, began: float) -> None:
         for remaining in range(_FIRST_TRIES, -1, -1):

@@ -7,11 +7,11 @@ import structlog
 
 from stages.ca.issuer import Issuer
 from stages.errors import LeaseLost, Refused, StoreUnavailable
-from stages.store.certificates import forget_expired
+from stages.store.certificates import forget_expired, revocations
 from stages.store.lease import Lease
 from stages.store.store import Store
 from supervisor.committer import Committer
-from supervisor.crl import crl_due, write_crl
+from supervisor.crl import crl_due, crl_lacks, write_crl
 from supervisor.embedded import Embedded, EmbeddedError
 from supervisor.reload import Reloader
 from supervisor.rescue import rescue
@@ -39,12 +39,21 @@ async def sweep(store: Store, lease: Lease, reloader: Reloader, committer: Commi
 
 
 async def keep_crl(store: Store, issuer: Issuer, reloader: Reloader) -> None:
-    """Write a CRL when there is none, and a new one before its nextUpdate (RFC 5280 5.1.2.5)."""
+    """Write a CRL when there is none, and a new one before its nextUpdate (RFC 5280 5.1.2.5).
+
+    The first look also compares it with the store: a crash may have come between a revocation and its CRL.
+    """
+    first = True
     while True:
         table = reloader.settings.crl
         try:
-            if crl_due(table.file, table.renew_before, int(store.clock())):
-                await write_crl(reloader.settings, issuer, store, int(store.clock()))
+            due = crl_due(table.file, table.renew_before, int(store.clock()))
+            if not due and first:
+                due = crl_lacks(table.file, [serial for serial, _, _ in await revocations(store)])
+            if due:
+                written = await write_crl(reloader.settings, issuer, store, int(store.clock()))
+                log.info("crl.written", file=str(written.file), number=written.number, entries=written.entries)
+            first = False
         except (StoreUnavailable, Refused, OSError) as error:
             log.error("crl.failed", file=str(table.file), why=str(error))  # noqa: TRY400  a condition, not a fault of ours
         await anyio.sleep(_CRL_LOOK)

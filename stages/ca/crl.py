@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from stages.ca.files import read_file
 from stages.ca.issuer import Issuer
 from stages.ca.keys import sign_with
 from stages.ca.revocation import FLAGS, Reason, parse_reason
@@ -60,16 +58,6 @@ def build_crl(
 def crl_pem(der: bytes) -> str:
     """The same list as PEM."""
     return x509.load_der_x509_crl(der).public_bytes(Encoding.PEM).decode("ascii")
-
-
-def read_crl_number(file: Path) -> int:
-    """The number of a CRL (DER or PEM) that was published as a file; raises Refused("config", file, ...)."""
-    data = read_file(file)
-    try:
-        load = x509.load_pem_x509_crl if data.startswith(b"-----") else x509.load_der_x509_crl
-        return load(data).extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-    except (ValueError, x509.DuplicateExtension, x509.ExtensionNotFound):
-        raise Refused("config", str(file), "it is no readable CRL with a number") from None
 
 
 def _revoked(entries: Iterable[tuple[str, int, int]]) -> list[x509.RevokedCertificate]:

@@ -77,8 +77,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     def usages_for(self, key_type: str) -> tuple[str, ...]:
         """The key usages that suit a key of this type.
 
-                Raises Refused("badCSR", "public key", ...) where those that are left do not serve an"
-        ", ...) where those that are left do not serve an extended key usage.
+        Raises Refused("badCSR", "public key", ...) where those that are left do not serve an extended key usage.
         """
         usages = tuple(usage for usage in self.key_usages if usage in SUITABLE[key_type])
         unserved = _unserved(usages, self.extended_key_usages)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from stages.ca.crl import build_crl, crl_pem, read_crl_number
+from stages.ca.crl import build_crl
 from stages.ca.revocation import Reason, parse_reason
 from stages.errors import Refused
 from tests.unit.ca.making import DAY, NOW, issuer
@@ -67,24 +66,6 @@ def test_build_crl_refuses(entries: list[tuple[str, int, int]], number: int, nex
     with pytest.raises(Refused) as caught:
         build_crl(issuer(), entries, number, NOW, next_update)
     assert field == caught.value.field
-
-
-def test_read_crl_number_reads_both_forms(tmp_path: Path) -> None:
-    """The number of a published list is found in DER and in PEM."""
-    der = build_crl(issuer(), ENTRIES, 1234, NOW, DAY)
-    (tmp_path / "crl.der").write_bytes(der)
-    (tmp_path / "crl.pem").write_text(crl_pem(der))
-    assert [read_crl_number(tmp_path / name) for name in ("crl.der", "crl.pem")] == [1234, 1234]
-
-
-@pytest.mark.parametrize("data", [b"", b"garbage", b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"])
-def test_read_crl_number_refuses(tmp_path: Path, data: bytes) -> None:
-    """A file that is no list is named."""
-    path = tmp_path / "crl.der"
-    path.write_bytes(data)
-    with pytest.raises(Refused, match="no readable CRL") as caught:
-        read_crl_number(path)
-    assert str(path) == caught.value.field
 
 
 @pytest.mark.parametrize(
