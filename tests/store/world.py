@@ -44,21 +44,29 @@ class Clock:
 
 async def snapshot(redis: Any) -> Whole:
     """Every key with its value; the type of the value tells the type of the key."""
-    state: Whole = {}
-    for key in sorted(await redis.keys("*")):
-        kind = (await redis.type(key)).decode()
-        if kind == "hash":
-            found = await redis.hgetall(key)
-            state[_text(key)] = {_text(field): _text(value) for field, value in found.items()}
-        elif kind == "list":
-            state[_text(key)] = [_text(item) for item in await redis.lrange(key, 0, -1)]
-        elif kind == "zset":
-            state[_text(key)] = {
-                _text(member): score for member, score in await redis.zrange(key, 0, -1, withscores=True)
-            }
-        else:
-            state[_text(key)] = _text(await redis.get(key))
-    return state
+    keys = sorted(await redis.keys("*"))
+    pipe = redis.pipeline(transaction=False)
+    for key in keys:
+        pipe.type(key)
+    kinds = await pipe.execute()
+    for key, kind in zip(keys, kinds, strict=True):
+        {
+            b"hash": pipe.hgetall,
+            b"list": lambda key: pipe.lrange(key, 0, -1),
+            b"zset": lambda key: pipe.zrange(key, 0, -1, withscores=True),
+            b"string": pipe.get,
+        }[kind](key)
+    return {_text(key): _value(found) for key, found in zip(keys, await pipe.execute(), strict=True)}
+
+
+def _value(found: Any) -> Value:
+    if isinstance(found, dict):
+        return {_text(field): _text(value) for field, value in found.items()}
+    if isinstance(found, bytes):
+        return _text(found)
+    if found and isinstance(found[0], bytes):
+        return [_text(item) for item in found]
+    return {_text(member): score for member, score in found}
 
 
 def _text(value: bytes) -> str:
