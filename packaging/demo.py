@@ -150,9 +150,8 @@ class Demo:
             code = supervisor.wait(SECONDS)
         if code or not self.event("supervisor.stopped"):
             raise DemoError(f"the supervisor ended with {code}:\n{self.log.read_text()}")
-        loud = [line for line in self.log.read_text().splitlines() if json.loads(line)["level"] == "error"]
-        if loud:
-            raise DemoError("the supervisor logged errors:\n" + "\n".join(loud))
+        if loud := [event for event in self.events() if event["level"] == "error"]:
+            raise DemoError(f"the supervisor logged errors: {loud}")
         self.step("All is well")
 
     def make_request(self) -> str:
@@ -188,13 +187,15 @@ class Demo:
 
     def event(self, name: str) -> dict[str, Any] | None:
         """The first event of this name in the log."""
-        for line in self.log.read_text().splitlines():
-            if f'"{name}"' not in line:
-                continue
-            found: dict[str, Any] = json.loads(line)
-            if found["event"] == name:
-                return found
-        return None
+        return next((event for event in self.events() if event["event"] == name), None)
+
+    def events(self) -> list[dict[str, Any]]:
+        """The log so far. Raises DemoError for a line that is no event."""
+        whole = self.log.read_text().rpartition("\n")[0]
+        try:
+            return [json.loads(line) for line in whole.splitlines()]
+        except json.JSONDecodeError:
+            raise DemoError(f"a line of the log is no JSON:\n{whole}") from None
 
     def tell_story(self, session: str) -> None:
         """What happened in each of the four queues, from the record of the session."""
