@@ -1,0 +1,40 @@
+"""Starts a side in a process of its own and reads what it found. For `benchmarks.measures` only."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import CannotRun
+
+ROOT = Path(__file__).parents[1]
+LIMIT = 600.0
+"""Seconds for one side."""
+
+
+def run_side(name: str, *arguments: object) -> dict[str, Any]:
+    """Run `benchmarks.sides.<name>`; the JSON object that it prints comes back. Raises CannotRun."""
+    return run([sys.executable, "-m", f"benchmarks.sides.{name}", *map(str, arguments)])
+
+
+def run(command: list[str]) -> dict[str, Any]:
+    """Run a command in the project's root; the JSON object on its last line comes back. Raises CannotRun."""
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT, check=False)
+    except subprocess.TimeoutExpired:
+        raise CannotRun(f"{' '.join(command[1:4])} did not end within {LIMIT:g} s") from None
+    if done.returncode:
+        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
+        raise CannotRun(f"{' '.join(command[1:4])} ended with {done.returncode}: {last}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """The CPU time that a process has used, in ticks of 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

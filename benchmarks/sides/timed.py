@@ -1,0 +1,168 @@
+"""The program itself, with its doors wrapped so that each part's CPU time is counted. Not used where speed is measured.
+
+`python -m benchmarks.sides.timed CONFIG REPORT` runs the program until SIGTERM, then writes JSON: CPU seconds by part,
+counted from the moment it is ready, each without what the parts inside it took. What is in no part is the event loop.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Generator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import stages.issue
+from stages.challenges.validators import Validators
+from stages.done import Done
+from stages.issue import Issue
+from stages.makechallenge import MakeChallenge
+from stages.store.lease import Lease
+from stages.store.store import Store
+from stages.testchallenge import TestChallenge
+from supervisor import lifecycle, program
+from supervisor.committer import Committer
+from supervisor.runner import Runner
+
+_now = time.thread_time_ns
+
+
+class Clock:
+    """CPU nanoseconds by part; the innermost part that is at work is charged."""
+
+    def __init__(self) -> None:
+        self.spent: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
+        self._stack: list[str] = []
+        self._since = 0
+        self.began = 0
+
+    def enter(self, part: str) -> None:
+        """The part begins to work."""
+        now = _now()
+        if self._stack:
+            self.spent[self._stack[-1]] += now - self._since
+        self._stack.append(part)
+        self._since = now
+
+    def leave(self) -> None:
+        """It pauses or ends."""
+        now = _now()
+        self.spent[self._stack.pop()] += now - self._since
+        self._since = now
+
+    def function(self, part: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+        """Charge a plain function."""
+
+        @functools.wraps(inner)
+        def timed(*args: Any, **named: Any) -> Any:
+            self.calls[part] += 1
+            self.enter(part)
+            try:
+                return inner(*args, **named)
+            finally:
+                self.leave()
+
+        return timed
+
+    def coroutine(self, part: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+        """Charge a coroutine function for each of its steps, and not for its waits."""
+
+        @functools.wraps(inner)
+        async def timed(*args: Any, **named: Any) -> Any:
+            self.calls[part] += 1
+            return await _Steps(self, part, inner(*args, **named))
+
+        return timed
+
+
+class _Steps:
+    """Drives a coroutine step by step."""
+
+    def __init__(self, clock: Clock, part: str, inner: Any) -> None:
+        self._clock = clock
+        self._part = part
+        self._inner = inner
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        step, value = self._inner.send, None
+        while True:
+            self._clock.enter(self._part)
+            try:
+                waited_for = step(value)
+            except StopIteration as end:
+                return end.value
+            finally:
+                self._clock.leave()
+            try:
+                step, value = self._inner.send, (yield waited_for)
+            except BaseException as error:  # noqa: BLE001  cancellation goes where it belongs: into the coroutine
+                step, value = self._inner.throw, error
+
+
+def wrap(clock: Clock) -> None:
+    """Put the clock at every door."""
+    method, function = clock.coroutine, clock.function
+    for owner, name, part in (
+        (Validators, "validate", "probes"),
+        (Store, "group", "store"),
+        (Lease, "renew", "store"),
+        (MakeChallenge, "__call__", "stages"),
+        (TestChallenge, "__call__", "stages"),
+        (Issue, "__call__", "stages"),
+        (Done, "__call__", "stages"),
+        (Runner, "_work", "machinery"),
+        (Committer, "run", "machinery"),
+    ):
+        setattr(owner, name, method(part, getattr(owner, name)))
+    for name, inner in _from("stages.ca", stages.issue):
+        setattr(stages.issue, name, function("crypto", inner))
+    inner_run = lifecycle._run  # noqa: SLF001  wrapped from outside
+
+    async def run(*args: Any) -> None:
+        import structlog  # noqa: PLC0415  after its set-up
+
+        logger = structlog.get_config()["wrapper_class"]
+        logger._proxy_to_logger = function("logs", logger._proxy_to_logger)  # noqa: SLF001  wrapped from outside
+        await inner_run(*args)
+
+    lifecycle._run = run  # type: ignore[assignment]  # noqa: SLF001  wrapped from outside
+    ready = program.Program._ready  # noqa: SLF001  wrapped from outside
+
+    def begin(self: program.Program) -> None:
+        ready(self)
+        clock.spent.clear()
+        clock.calls.clear()
+        clock.began = time.process_time_ns()
+
+    program.Program._ready = begin  # type: ignore[method-assign]  # noqa: SLF001  wrapped from outside
+
+
+def _from(package: str, module: ModuleType) -> list[tuple[str, Callable[..., Any]]]:
+    found = vars(module).items()
+    return [
+        (name, thing)
+        for name, thing in found
+        if getattr(thing, "__module__", "").startswith(package) and callable(thing) and not isinstance(thing, type)
+    ]
+
+
+def main() -> None:
+    """Run the program, then say what it cost."""
+    config, report = Path(sys.argv[1]), Path(sys.argv[2])
+    clock = Clock()
+    wrap(clock)
+    code = lifecycle.run(config, os.environ)
+    whole = time.process_time_ns() - clock.began
+    spent = {part: nanoseconds / 1e9 for part, nanoseconds in clock.spent.items()}
+    report.write_text(json.dumps({"whole": whole / 1e9, "spent": spent, "calls": dict(clock.calls)}))
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
