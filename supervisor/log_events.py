@@ -18,48 +18,67 @@ class Event(NamedTuple):
 
 
 EVENTS: Final[dict[str, Event]] = {
-    # event                 level      fields                                   meaning
     "supervisor.starting": Event("info", ("version", "config", "pid"), "The program has read its settings."),
-    "supervisor.ready": Event("info", ("took",), "Recovery is done, the stages run and the doors are open."),
-    "supervisor.stopping": Event("info", ("signal", "grace"), "Nothing more is taken; work in flight may end."),
-    "supervisor.stopped": Event("info", ("given_back",), "The program has stopped in order."),
-    "supervisor.failed": Event("error", ("step", "reason", "code"), "The program cannot go on and exits."),
-    "config.reloaded": Event("info", ("changed", "restart"), "The file was read again; `restart` must wait."),
-    "config.refused": Event("error", ("problems",), "The file has mistakes; the old settings stay."),
+    "supervisor.ready": Event("info", ("took", "pid"), "Recovery is done and the stages run."),
+    "supervisor.stopping": Event(
+        "info", ("signal", "now", "grace"), "Nothing more is taken; work in flight may end, or not (`now`)."
+    ),
+    "supervisor.stopped": Event("info", (), "The program has stopped in order."),
+    "supervisor.failed": Event("error", ("code", "why"), "The program cannot go on and exits with `code`."),
+    "config.warning": Event("warning", ("setting", "why"), "A setting is allowed and not wise."),
+    "config.reloaded": Event(
+        "info", ("changed", "restart"), "The file was read again; what is in `restart` must wait for one."
+    ),
+    "config.refused": Event("error", ("file", "problems"), "The file has mistakes; the old settings stay."),
+    "admin.listening": Event("info", ("listen",), "Health, metrics and status can be asked for."),
+    "admin.failed": Event("error", (), "An answer of the admin listener failed; the rest goes on."),
     "store.starting": Event("info", ("url",), "The store is being started or connected to."),
-    "store.ready": Event("info", ("url", "version", "took"), "The store answers."),
-    "store.warning": Event("warning", ("reason",), "The store works but promises less than it should."),
-    "store.lost": Event("error", ("why", "moves"), "The store cannot be reached; everything waits for it."),
-    "store.back": Event("info", ("after_s",), "The store answers again."),
-    "store.stopped": Event("info", (), "The embedded store has stopped."),
-    "lease.taken": Event("info", ("supervisor", "fence"), "This supervisor owns its in-flight list."),
-    "lease.lost": Event("error", ("supervisor",), "The lease ran out; what was in flight is not committed."),
+    "store.ready": Event("info", ("server", "version", "took"), "The store answers."),
+    "store.warning": Event(
+        "warning", ("reason", "lines"), "The store promises less than it should, or tells of its last end."
+    ),
+    "store.lost": Event(
+        "error", ("why", "moves"), "The store cannot be reached, or its server ended; everything waits for it."
+    ),
+    "store.back": Event("info", ("after_s", "pid"), "The store answers again, or its server was started again."),
+    "lease.taken": Event(
+        "info", ("supervisor", "fence"), "This supervisor owns the store; `fence` rises with every lease."
+    ),
+    "lease.lost": Event(
+        "error", ("why",), "The lease ran out; what was in flight is not committed, and a new one is asked for."
+    ),
     "lease.waiting": Event("warning", ("holder", "left"), "Another supervisor's lease has not run out yet."),
     "recovery.started": Event("info", ("sessions",), "The scan of all sessions begins."),
     "recovery.progress": Event("info", ("seen", "sessions"), "The scan goes on."),
+    "recovery.moved": Event(
+        "info", ("session", "action", "row"), "A session was not where it belonged; `row` is that of docs/recovery.md."
+    ),
     "recovery.quarantined": Event("error", ("session", "field", "why"), "A record cannot be read and is set aside."),
-    "recovery.moved": Event("info", ("session", "action", "row"), "Recovery put a session where it belongs."),
-    "recovery.finished": Event("info", ("seen", "counts", "took"), "Every session is where it belongs."),
+    "recovery.finished": Event("info", ("seen", "counts", "dropped", "took"), "Every session is where it belongs."),
+    "recovery.failed": Event("error", (), "A scan broke off; the next one comes."),
     "commit.refused": Event(
         "warning", ("session", "move", "why"), "A move was not made: the session is another's by now."
     ),
-    "session.submitted": Event("info", ("session", "names", "account"), "A request for a certificate is on record."),
-    "session.rejected": Event("info", ("session", "kind", "reason"), "A session ended without a certificate."),
-    "session.retired": Event("info", ("session", "delivery"), "A session is finished."),
-    "stage.finished": Event("info", ("stage", "session", "outcome", "took"), "One try of a stage and its outcome."),
-    "stage.failed": Event("error", ("stage", "session", "error", "trace"), "A fault of the program; the try counts."),
-    "stage.timed_out": Event("warning", ("stage", "session", "timeout"), "A try took too long and was stopped."),
-    "stage.stopped": Event("info", ("given_back",), "The stages have stopped."),
+    "stage.finished": Event(
+        "info",
+        ("session", "queue", "attempt", "outcome", "duration_ms", "why", "kind"),
+        "The closing line of one attempt of a stage.",
+    ),
+    "stage.failed": Event("error", ("session", "queue", "attempt"), "A fault of the program; the attempt counts."),
+    "stage.timed_out": Event(
+        "warning", ("session", "queue", "attempt", "limit_s"), "An attempt took too long and was stopped; it counts."
+    ),
+    "stage.stopped": Event(
+        "info", ("given_back",), "The stages have stopped; so many sessions went back to their queues."
+    ),
     "validation.finished": Event(
-        "info", ("session", "name", "type", "ok", "reason", "took"), "One attempt at one challenge."
+        "info", ("session", "name", "type", "ok", "why", "took"), "One attempt at one challenge."
     ),
     "certificate.issued": Event("info", ("session", "serial", "names", "not_after"), "A certificate is on record."),
-    "certificate.revoked": Event("info", ("serial", "reason"), "A certificate is revoked."),
-    "certificate.delivered": Event("info", ("session", "serial", "delivery"), "A client got its certificate."),
-    "admin.listening": Event("info", ("listen",), "Health, metrics and status are served."),
-    "admin.failed": Event("error", (), "A fault of the program while it answered an admin request."),
+    "session.rejected": Event("info", ("session", "state", "why"), "A session ended without a certificate."),
+    "session.retired": Event("info", ("session", "why"), "A session is finished; its certificate stays on record."),
     "crl.written": Event("info", ("file", "number", "entries"), "A new CRL is in place."),
-    "crl.failed": Event("error", ("file", "reason"), "No new CRL could be written; the old one stays."),
+    "crl.failed": Event("error", ("file", "why"), "No new CRL could be written; the old one stays."),
     "logs.dropped": Event("warning", ("lines",), "Standard output was too slow; so many lines are missing."),
     "library.message": Event("warning", ("library", "message"), "A library has logged something."),
 }
