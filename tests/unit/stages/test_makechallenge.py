@@ -1,0 +1,79 @@
+"""One challenge for each name and each type that fits."""
+
+from __future__ import annotations
+
+import base64
+from itertools import count
+
+import pytest
+
+from stages.makechallenge import MakeChallenge, MakeChallengeSettings, fits
+from stages.outcome import Advance, Reject
+from stages.session import ChallengeData, ChallengeType, Problem, State
+from tests.unit.stages.making import ALPN, DNS, HTTP, NOW, challenge, clock, session
+
+pytestmark = pytest.mark.anyio
+
+
+def stage(*types: ChallengeType) -> MakeChallenge:
+    settings = MakeChallengeSettings(types or (HTTP, DNS, ALPN), 600, 16)
+    numbers = count(1)
+    return MakeChallenge(lambda: settings, clock, lambda size: next(numbers).to_bytes(size))
+
+
+@pytest.mark.parametrize(
+    ("name", "types"),
+    [
+        ("a.example", [HTTP, DNS, ALPN]),
+        ("*.a.example", [DNS]),
+        ("192.0.2.1", [HTTP, ALPN]),
+        ("2001:db8::1", [HTTP, ALPN]),
+    ],
+)
+async def test_challenges_are_of_the_types_that_fit_the_name(name: str, types: list[ChallengeType]) -> None:
+    """Wildcards are proven by dns-01 only (RFC 8555 7.1.3), addresses never by it (RFC 8738 7)."""
+    outcome = await stage()(session(State.MAKECHALLENGE, names=(name,)))
+    assert isinstance(outcome, Advance)
+    assert [(n, kind, name) for n, kind in enumerate(types, 1)] == [
+        (made.n, made.type, made.name) for made in outcome.writes.challenges
+    ]
+
+
+async def test_challenges_are_open_and_dated_and_their_tokens_all_differ() -> None:
+    """Numbers run through all names; nothing is satisfied, failed or ready."""
+    outcome = await stage(HTTP, ALPN)(session(State.MAKECHALLENGE, names=("a.example", "b.example")))
+    assert isinstance(outcome, Advance)
+    made = outcome.writes.challenges
+    assert [c.n for c in made] == [1, 2, 3, 4]
+    assert [(c.challtime, c.satisfied, c.failed) for c in made] == [(NOW, False, False)] * 4
+    tokens = [base64.urlsafe_b64encode(n.to_bytes(16)).rstrip(b"=").decode() for n in range(1, 5)]
+    assert [ChallengeData(token) for token in tokens] == [c.data for c in made]
+    assert outcome.writes.fields == {"expires": str(NOW + 600)}
+    assert outcome.note == "4 challenges"
+
+
+async def test_challenges_made_before_stay() -> None:
+    """Doing the stage again makes no second set of tokens."""
+    made = challenge()
+    outcome = await stage()(session(State.MAKECHALLENGE, made))
+    assert Advance(note="challenges were made before") == outcome
+
+
+@pytest.mark.parametrize(("name", "types"), [("*.a.example", (HTTP, ALPN)), ("192.0.2.1", (DNS,))])
+async def test_a_name_that_no_type_on_offer_fits_is_rejected(name: str, types: tuple[ChallengeType, ...]) -> None:
+    """A session that could never be proven ends at once, with the name."""
+    outcome = await stage(*types)(session(State.MAKECHALLENGE, names=("b.example", name)[types == (DNS,) :]))
+    assert Reject(Problem("rejectedIdentifier", f"{name}: no challenge type on offer can prove it")) == outcome
+
+
+async def test_a_session_without_names_is_rejected() -> None:
+    """Nothing to prove is not proven."""
+    outcome = await stage()(session(State.MAKECHALLENGE, names=()))
+    assert Reject(Problem("malformed", "the session asks for no names")) == outcome
+
+
+@pytest.mark.parametrize("kind", [ChallengeType.DVSNI, ChallengeType.EMAIL, ChallengeType.PAYMENT])
+@pytest.mark.parametrize("name", ["a.example", "*.a.example", "192.0.2.1"])
+def test_the_types_of_2012_that_are_not_on_offer_fit_no_name(kind: ChallengeType, name: str) -> None:
+    """They keep their numbers and prove nothing."""
+    assert not fits(kind, name)
