@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from http import HTTPStatus
 
 from stages.challenges.evidence import Fault, Trail
 from stages.challenges.httpreply import REDIRECTS, BadReply, ReplyReader
@@ -11,9 +11,6 @@ from stages.challenges.names import canonical_host
 from stages.challenges.settings import Claim, Tools
 from stages.challenges.streams import Connection, is_answer, phrase
 from stages.challenges.urls import BadRedirect, Url, first_url, redirected
-
-_TOO_MANY_REQUESTS: Final = 429
-_SERVER_ERROR: Final = 500
 
 
 async def http01(tools: Tools, claim: Claim, trail: Trail) -> None:
@@ -90,8 +87,8 @@ async def _shake_hands(tools: Tools, connection: Connection, url: Url, where: st
 
 def _compare(reply: ReplyReader, where: str, key_authorization: str) -> None:
     status = reply.status
-    if status != 200:  # noqa: PLR2004  OK
-        passing = status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR
+    if status != HTTPStatus.OK:
+        passing = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
         raise Fault("incorrectResponse", f"expected status 200, saw {status} {where}", lasting=not passing)
     body = bytes(reply.body).rstrip(b" \t\r\n")  # RFC 8555 8.3: whitespace at the end is ignored
     if body != key_authorization.encode("ascii"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
 import httptools
@@ -70,9 +71,7 @@ class ReplyReader:
             BadReply: it came in the middle.
         """
         if not self.status:
-            raise BadReply(
-                "the connection was closed before a response" if not self.received else "it is cut short"
-            )
+            raise BadReply("the connection was closed before a response" if not self.received else "it is cut short")
         if self._framed:
             raise BadReply("the connection was closed in the middle of its body")
         self.done = True
@@ -92,12 +91,12 @@ class ReplyReader:
         if self.done:
             return
         status = self._parser.get_status_code()
-        if status < 200:  # noqa: PLR2004  interim responses (RFC 9110 15.2)
+        if status < HTTPStatus.OK:  # interim responses (RFC 9110 15.2)
             self.locations.clear()
             self._framed = False
             return
         self.status = status
-        self.done = status != 200  # noqa: PLR2004  OK
+        self.done = status != HTTPStatus.OK
 
     def on_body(self, data: bytes) -> None:
         """Called by httptools."""

@@ -6,10 +6,14 @@ taken as they are.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Generic, TypeVar
+
+import dns.exception
+import dns.resolver
 
 from stages.challenges.names import canonical_host, is_address
 
@@ -29,25 +33,31 @@ class WatchedFile(Generic[T]):
         self._value = parse("")
 
     def read(self) -> T:
-        """Return what the file says now; what it said last when it cannot be read."""
+        """Return what the file says now; what it said last when it cannot be read or parsed."""
         try:
             status = os.stat(self._path)  # noqa: PTH116  a third of the cost of Path.stat, for each lookup
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp != self._stamp:
                 self._value = self._parse(self._path.read_text("utf-8", errors="replace"))
                 self._stamp = stamp
-        except OSError:
+        except (OSError, ValueError, dns.exception.DNSException):
             return self._value
         return self._value
 
 
 def parse_resolv_conf(text: str) -> tuple[str, ...]:
-    """Return the first three usable "nameserver" addresses, or else 127.0.0.1 (resolv.conf(5))."""
-    found = []
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) > 1 and words[0] == "nameserver" and is_address(words[1]):
-            found.append(words[1])
+    """Return the first three usable "nameserver" addresses, or else 127.0.0.1 (resolv.conf(5)).
+
+    Raises:
+        ValueError: a server is no address.
+        dns.exception.DNSException: a search domain is no name.
+    """
+    resolver = dns.resolver.Resolver(configure=False)
+    try:
+        resolver.read_resolv_conf(io.StringIO(text))
+    except dns.resolver.NoResolverConfiguration:
+        return ("127.0.0.1",)
+    found = [server for server in resolver.nameservers if isinstance(server, str) and is_address(server)]
     return tuple(found[:MOST_SERVERS]) or ("127.0.0.1",)
 
 

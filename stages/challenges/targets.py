@@ -136,12 +136,11 @@ class AddressPolicy:
         return None
 
     def _belongs_to_us(self, address: Address, port: int) -> str | None:
-        if self._own.isdisjoint(((address, port), (address, 0))) and not (
-            not self._own_everywhere.isdisjoint((port, 0))
-            and (address.is_loopback or self._is_local(str(address)))
-        ):
-            return None
-        return "it is a listener of this CA"
+        named = (address, port) in self._own or (address, 0) in self._own
+        everywhere = port in self._own_everywhere or 0 in self._own_everywhere
+        if named or (everywhere and (address.is_loopback or self._is_local(str(address)))):
+            return "it is a listener of this CA"
+        return None
 
     def _by_configuration(self, address: Address) -> str | None:
         if _within(address, self._deny):
@@ -167,11 +166,7 @@ def _embedded(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
     number = int(address)
     if number <= 1:
         return []
-    found = [
-        ipaddress.IPv4Address(number >> shift & 0xFFFFFFFF)
-        for network, shift in EMBEDDING
-        if address in network
-    ]
+    found = [ipaddress.IPv4Address(number >> shift & 0xFFFFFFFF) for network, shift in EMBEDDING if address in network]
     if address.teredo:
         found.append(address.teredo[1])
     return found

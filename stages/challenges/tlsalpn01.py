@@ -46,9 +46,7 @@ async def tlsalpn01(tools: Tools, claim: Claim, trail: Trail) -> None:
             raise Fault("tls", detail, lasting=is_answer(error)) from error
     if tls.selected_alpn_protocol() != ACME_TLS:
         trail.saw(f"no {ACME_TLS}")
-        raise Fault(
-            "tls", f"expected the protocol {ACME_TLS}, which was not agreed on, {where}", lasting=True
-        )
+        raise Fault("tls", f"expected the protocol {ACME_TLS}, which was not agreed on, {where}", lasting=True)
     try:
         check_certificate(tls.getpeercert(binary_form=True) or b"", host, claim.key_authorization)
     except BadCertificate as error:

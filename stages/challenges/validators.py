@@ -35,9 +35,7 @@ class Validators:
         Refused: kind "malformed", when the settings cannot be read.
     """
 
-    def __init__(
-        self, settings: ValidationSettings, resolver: Resolver | None, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, settings: ValidationSettings, resolver: Resolver | None, clock: Callable[[], float]) -> None:
         self._resolver = resolver
         self._clock = clock
         self._tools = make_tools(settings, resolver)

@@ -83,8 +83,12 @@ async def web(
         server.close()
 
 
-Zone = dict[tuple[str, str], list[str] | str]
-"""Records of a name and type, or the rcode of the answer; "silence" for none, "cut" for TC over UDP."""
+Forger = Callable[[dns.message.Message], bytes]
+Zone = dict[tuple[str, str], list[str] | str | Forger]
+"""Records of a name and type, the rcode of the answer, or a function from an empty reply to what is sent.
+
+"silence" stands for no answer, and a first record "cut" for TC over UDP.
+"""
 
 
 class _Dns(asyncio.DatagramProtocol):
@@ -116,8 +120,8 @@ class _Dns(asyncio.DatagramProtocol):
         found = self.zone.get((name, kind), [] if any(n == name for n, _ in self.zone) else "NXDOMAIN")
         if found == "silence":
             return []
-        if found == "noise":
-            return [b"\xff" * 40]
+        if callable(found):
+            return [found(reply)]
         if found == "forged":
             forged = dns.message.make_response(dns.message.make_query(name, kind, id=(query.id + 1) % 65536))
             forged.answer.append(dns.rrset.from_text(name, 1, "IN", "A", "8.8.8.8"))

@@ -16,6 +16,7 @@ from tests.e2e.challenges.peers import (
     OK,
     Answer,
     Peer,
+    Zone,
     moved,
     nameserver,
     seen,
@@ -242,7 +243,7 @@ async def test_http01_rebinding_gains_nothing() -> None:
 
 async def test_http01_falls_back_to_ipv4() -> None:
     """When the IPv6 address refuses, IPv4 is tried, and both are on record."""
-    zone: dict[tuple[str, str], list[str] | str] = {
+    zone: Zone = {
         ("a.example.", "A"): ["127.0.0.1"],
         ("a.example.", "AAAA"): ["::1"],
     }

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from stages.challenges import ValidationSettings
 from stages.session import ChallengeType
 from tests.e2e.challenges.certificates import ADDRESS, DIGEST, NAME, make_certificate
-from tests.e2e.challenges.peers import Peer, nameserver, seen, server_context, silence, validate, web
+from tests.e2e.challenges.peers import Peer, Zone, nameserver, seen, server_context, silence, validate, web
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +46,7 @@ async def test_tlsalpn01_proof_for_a_name(tmp_path: Path, version: ssl.TLSVersio
     context = server_context(tmp_path, *make_certificate((NAME,)), ["acme-tls/1"])
     context.minimum_version = context.maximum_version = version
     names = server_names(context)
-    zone: dict[tuple[str, str], list[str] | str] = {("a.example.", "A"): ["127.0.0.1"]}
+    zone: Zone = {("a.example.", "A"): ["127.0.0.1"]}
     async with web(lambda _path, _peer: b"", context) as peer, nameserver(zone) as dns:
         settings = at(peer, resolver=f"127.0.0.1:{dns.port}")
         assert (await validate(settings, "a.example", ChallengeType.TLS_ALPN_01)).ok

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from stages.challenges.dialing import in_turn
-from stages.challenges.evidence import printable
+import pytest
+
 from stages.challenges.systemfiles import SystemFiles, parse_hosts, parse_resolv_conf
 
 
@@ -32,13 +32,11 @@ def test_files_are_read_again_when_they_change(tmp_path: Path) -> None:
     assert files.addresses("nas") == ("10.0.0.60",)
 
 
-def test_in_turn_gives_both_families_a_try() -> None:
-    """Three addresses at most, IPv6 first, families by turns."""
-    assert in_turn(["::1", "::2", "::3", "1.1.1.1"]) == ["::1", "1.1.1.1", "::2"]
-    assert in_turn(["1.1.1.1", "1.1.1.2"]) == ["1.1.1.1", "1.1.1.2"]
-
-
-def test_printable_keeps_hostile_text_out() -> None:
-    """Control characters and other scripts become question marks, and length is bounded."""
-    assert printable("a\x1b[31m\n\u202eb") == "a?[31m??b"
-    assert len(printable("x" * 1000)) == 400
+@pytest.mark.parametrize("text", ["nameserver dns.example\n", "search a..b\nnameserver 10.0.0.2\n"])
+def test_resolv_conf_broken_keeps_what_it_said(tmp_path: Path, text: str) -> None:
+    """A file that cannot be parsed keeps what it said before."""
+    files = SystemFiles(tmp_path)
+    (tmp_path / "resolv.conf").write_text("nameserver 10.0.0.1\n")
+    assert files.servers() == (("10.0.0.1", 53),)
+    (tmp_path / "resolv.conf").write_text(text)
+    assert files.servers() == (("10.0.0.1", 53),)

@@ -58,9 +58,7 @@ def test_judge_keyword(address: str, keyword: str) -> None:
     """A keyword allows its addresses, and without it they are refused."""
     others = tuple(word for word in EVERYTHING if word != keyword)
     assert AddressPolicy((keyword,)).judge(address, 80) is None
-    assert f"it is {keyword}, and validation.allow does not name it" == AddressPolicy(others).judge(
-        address, 80
-    )
+    assert f"it is {keyword}, and validation.allow does not name it" == AddressPolicy(others).judge(address, 80)
     assert AddressPolicy(EVERYTHING, (keyword,)).judge(address, 80) == "validation.deny names it"
 
 
