@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from stages.errors import Refused
 from stages.names import parse_name
 from stages.outcome import Advance, Outcome, Reject, Writes
 from stages.session import OFFERED, Challenge, ChallengeData, ChallengeType, Problem, Session
@@ -53,7 +54,10 @@ class MakeChallenge:
         settings, now = self._settings(), int(self._clock())
         challenges: list[Challenge] = []
         for name in session.names:
-            fitting = [kind for kind in settings.types if fits(kind, name)]
+            try:
+                fitting = [kind for kind in settings.types if fits(kind, name)]
+            except Refused as refused:  # the front door took it, or somebody else wrote it
+                return Reject(Problem(refused.kind, f"{refused.field}: {refused.reason}"))
             if not fitting:
                 return Reject(Problem("rejectedIdentifier", f"{name}: no challenge type on offer can prove it"))
             challenges += [

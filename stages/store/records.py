@@ -6,10 +6,14 @@ with the field's name, and the rest goes on (law 7).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
+from stages.outcome import Writes
 from stages.session import SCHEMA, Challenge, ChallengeData, ChallengeType, Delivery, Problem, Session, State
 
 
@@ -26,6 +30,7 @@ class Garbled(Exception):  # noqa: N818  it is found, not raised by a fault of o
 _decode_data = msgspec.json.Decoder(ChallengeData).decode
 _decode_problem = msgspec.json.Decoder(Problem).decode
 _encode = msgspec.json.encode
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*").fullmatch
 _STATES = {state.value: state for state in State}
 _BOOLS = {"True": True, "False": False}
 
@@ -42,10 +47,33 @@ def _integer(session: str, field: str, text: str) -> int:
         raise Garbled(session, field, "not an integer") from None
 
 
+_READ: dict[str, Callable[[str], object]] = {
+    "delivery": Delivery,
+    "attempts": int,
+    "waiting": int,
+    "expires": int,
+    "delivered": int,
+    "error": _decode_problem,
+    "scheduled": "True".__eq__,
+}
+
+
+def advanced(session: Session, writes: Writes, state: State) -> Session:
+    """The session as it is on record after it advanced to `state` with these writes and without a client's move."""
+    changes: dict[str, Any] = {field: _READ.get(field, str)(text) for field, text in writes.fields.items()}
+    if writes.challenges:
+        by_n = {challenge.n: challenge for challenge in (*session.challenges, *writes.challenges)}
+        changes["challenges"] = tuple(by_n[n] for n in sorted(by_n))
+    return replace(session, state=state, attempts=0, **changes)
+
+
 def read_challenge(session: str, n: int, hash_: dict[str, str]) -> Challenge:
     """The challenge in a hash `<sessionid>:<n>`; raises Garbled."""
     place = f"{n}"
     try:
+        data = _decode_data(hash_["data"])
+        if not _BASE64URL(data.token):
+            raise Garbled(session, place, "challenge whose token is not base64url text (RFC 8555 8.1)")
         return Challenge(
             n=n,
             challtime=int(hash_["challtime"]),
@@ -53,7 +81,7 @@ def read_challenge(session: str, n: int, hash_: dict[str, str]) -> Challenge:
             name=hash_["name"],
             satisfied=_BOOLS[hash_["satisfied"]],
             failed=_BOOLS[hash_["failed"]],
-            data=_decode_data(hash_["data"]),
+            data=data,
         )
     except KeyError as error:
         raise Garbled(session, place, f"challenge without a good {error.args[0]!a:.40}") from None
@@ -96,6 +124,8 @@ def read_session(
         raise Garbled(session, "live", 'neither "True" nor "False"')
     if "created" not in hash_:
         raise Garbled(session, "created", "missing")
+    if not _BASE64URL(get("thumbprint", "")):
+        raise Garbled(session, "thumbprint", "not base64url text (RFC 7638)")
     field = "schema"
     try:
         if (schema := int(get("schema", "1"))) > SCHEMA:

@@ -188,7 +188,13 @@ class Embedded:
                 )
             finally:
                 os.close(fd)
-            write_pid(self._data_dir, process.pid)
+            try:
+                write_pid(self._data_dir, process.pid)
+            except OSError:
+                # Nobody would find it (a full disk): the next start must not meet a second writer of the same files.
+                process.kill()
+                process.wait()
+                raise
         except OSError as error:
             raise EmbeddedError(f"store: {error.filename or self._binary}: {error.strerror}") from error
         return process

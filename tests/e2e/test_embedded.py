@@ -63,6 +63,11 @@ def open_to_others(folder: Path) -> list[Path]:
     return [path for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077]
 
 
+def folders_of_children() -> list[Path]:
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [Path(f"/proc/{child}/cwd").resolve() for child in children]
+
+
 def no_program(folder: Path) -> Path:
     folder.mkdir()
     (folder / "valkey-server").write_bytes(b"")
@@ -249,3 +254,13 @@ async def test_command_starts_a_server_for_the_moment(data_dir: Path) -> None:
     async with store_for_command(data_dir):
         assert ask(data_dir, "SET a b") == "+OK\r\n"
     assert not socket_path(data_dir).exists()
+
+
+@pytest.mark.anyio
+async def test_server_without_a_pid_file_is_ended(tmp_path: Path) -> None:
+    """When the pid file cannot be written (a full disk) no server is left that a second one would write beside."""
+    pid_file(tmp_path).mkdir(parents=True)
+    with pytest.raises(EmbeddedError, match=r"valkey\.pid"):
+        async with embedded_store(tmp_path):
+            pytest.fail("it started")
+    assert pid_file(tmp_path).parent not in folders_of_children()
