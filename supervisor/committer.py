@@ -12,17 +12,19 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import anyio
 import structlog
+from msgspec.structs import replace
 
 from stages.errors import StoreUnavailable
+from stages.outcome import Writes
 from stages.session import Session, State
 from stages.store import moves
 from stages.store.lease import Lease
 from stages.store.moves import Move
-from stages.store.records import Garbled
+from stages.store.records import Garbled, advanced
 from stages.store.store import Claim, GroupReply, Store
 
 log = structlog.get_logger()
@@ -31,6 +33,14 @@ GROUP_LIMIT = 256
 """Moves in one call at the most: bounds the time for which a script holds the server."""
 OUTAGE_FIRST, OUTAGE_MOST = 0.05, 5.0
 """Seconds between tries while the store is away."""
+
+
+class Entry(NamedTuple):
+    """A move on its way: who awaits its answer, and an advance's writes."""
+
+    move: Move
+    future: asyncio.Future[list[Any]] | None = None
+    writes: Writes | None = None
 
 
 class Slots(Protocol):
@@ -59,7 +69,7 @@ class Committer:
         self.delayed = [0, 0, 0, 0]
         self.committed: Callable[[Move], None] | None = None
         self._slots: list[Slots] = []
-        self._moves: deque[tuple[Move, asyncio.Future[list[Any]] | None]] = deque()
+        self._moves: deque[Entry] = deque()
         self._wake = asyncio.Event()
         self._number = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -75,15 +85,15 @@ class Committer:
         """Something may be there to claim."""
         self._wake.set()
 
-    def add(self, move: Move) -> None:
-        """Send a move of which nobody waits for the answer."""
-        self._moves.append((move, None))
+    def add(self, move: Move, writes: Writes | None = None) -> None:
+        """Send a move of which nobody waits for the answer; `writes` are those of an advance."""
+        self._moves.append(Entry(move, writes=writes))
         self._wake.set()
 
     def move(self, move: Move) -> Awaitable[list[Any]]:
         """Send a move; await its answer, which comes after its writes are on disk."""
         future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        self._moves.append((move, future))
+        self._moves.append(Entry(move, future))
         self._wake.set()
         return future
 
@@ -95,6 +105,8 @@ class Committer:
         result = await self.move(moves.reserve(session, serial, intent))
         if result[0] != "ok":
             raise moves.IllegalMove(f"reserve refused: {result[1]}")
+        if (held := self.held.get(session)) is not None:
+            self.held[session] = replace(held, serial=result[1], intent=result[2])
         return result[1], result[2]
 
     async def until_idle(self) -> None:
@@ -118,7 +130,9 @@ class Committer:
                 self._number += 1
                 self._calling = True
                 try:
-                    reply = await self.store.group([move for move, _ in batch], claims, self.lease, number=self._number)
+                    reply = await self.store.group(
+                        [entry.move for entry in batch], claims, self.lease, number=self._number
+                    )
                 except StoreUnavailable as error:
                     await self._outage(batch, error)
                 else:
@@ -128,21 +142,24 @@ class Committer:
             if self._moves:
                 self._wake.set()
 
-    def _settle(self, batch: list[tuple[Move, asyncio.Future[list[Any]] | None]], reply: GroupReply) -> None:
-        for (move, future), result in zip(batch, reply.results or (), strict=True):
+    def _settle(self, batch: list[Entry], reply: GroupReply) -> None:
+        kept: list[Session] = []
+        for (move, future, writes), result in zip(batch, reply.results or (), strict=True):
             if future is not None:
                 if not future.done():
                     future.set_result(result)
                 continue
-            if move[0] != "resync":
-                self.held.pop(move[1], None)
+            session = None if move[0] == "resync" else self.held.pop(move[1], None)
             if result[0] != "ok":
                 self._refused(move, result)
-            elif self.committed is not None:
+                continue
+            if self.committed is not None:
                 self.committed(move)
+            if len(result) > 1 and session is not None and writes is not None:
+                kept.append(advanced(session, writes, State(move[3])))
         for fault in reply.garbled:
             self._set_aside(fault)
-        self._hand_out(reply.claimed)
+        self._hand_out([*kept, *reply.claimed])
         self.lengths, self.delayed = reply.lengths, reply.delayed
         self._look_again(reply.next_due)
 
@@ -176,9 +193,7 @@ class Committer:
         if fault.field != "key":
             self.add(moves.quarantine(fault.session))
 
-    async def _outage(
-        self, batch: list[tuple[Move, asyncio.Future[list[Any]] | None]], error: StoreUnavailable
-    ) -> None:
+    async def _outage(self, batch: list[Entry], error: StoreUnavailable) -> None:
         """Wait until the store is back, then send the same group again; whatever it claimed unseen goes back."""
         self.available = False
         log.error("store.lost", why=str(error), moves=len(batch))
@@ -188,7 +203,7 @@ class Committer:
             await anyio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  jitter
             pause = min(pause * 2, OUTAGE_MOST)
             with suppress(StoreUnavailable):
-                reply = await self.store.group([move for move, _ in batch], (), self.lease, number=self._number)
+                reply = await self.store.group([entry.move for entry in batch], (), self.lease, number=self._number)
         if reply.results is None:
             reply = await self._answers_again(batch, reply)
         self._settle(batch, reply)
@@ -196,16 +211,14 @@ class Committer:
         self.available = True
         log.info("store.back", after_s=round(self.store.clock() - began, 3))
 
-    async def _answers_again(
-        self, batch: list[tuple[Move, asyncio.Future[list[Any]] | None]], reply: GroupReply
-    ) -> GroupReply:
+    async def _answers_again(self, batch: list[Entry], reply: GroupReply) -> GroupReply:
         """The group was made, its answers are lost. Moves that somebody waits for can be asked again harmlessly."""
         results: list[list[Any]] = [["ok"] for _ in batch]
-        asked = [i for i, (_, future) in enumerate(batch) if future is not None]
+        asked = [i for i, entry in enumerate(batch) if entry.future is not None]
         while asked:
             self._number += 1
             try:
-                again = await self.store.group([batch[i][0] for i in asked], (), self.lease, number=self._number)
+                again = await self.store.group([batch[i].move for i in asked], (), self.lease, number=self._number)
             except StoreUnavailable:
                 await anyio.sleep(OUTAGE_FIRST)  # away once more
                 continue

@@ -135,7 +135,7 @@ class Runner:
         except moves.IllegalMove as error:
             log.exception("stage.failed", session=session.id, queue=self.queue, attempt=session.attempts + 1)
             move = moves.for_outcome(session, self._failed(session, str(error)), now, keep)
-        committer.add(move)
+        committer.add(move, outcome.writes if type(outcome) is Advance else None)
 
     async def _attempt(self, session: Session, task: asyncio.Task[None], now: float) -> Outcome:
         """Run the stage; whatever it raises, and its deadline, cost the session an attempt."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from stages.outcome import Advance, Retry, Wait, Writes
 from stages.session import ChallengeData, Problem, State
 from stages.store import moves
+from stages.store.records import advanced
 from stages.store.store import Claim
 from tests.store.world import CHALLENGE, KEEP, NOW, World, diff, places, sid
 
@@ -195,10 +197,32 @@ async def test_a_client_that_moved_before_the_claim_is_seen_by_it(world: World) 
     assert places(await world.state(), world.keys, session.id) == ["delayed-testchallenge"]
 
 
-async def test_claims_of_one_group_see_its_moves(world: World) -> None:
-    """A session that advances can be taken by the next stage in the same call."""
+async def test_advance_keeps_the_session_where_a_slot_is_free(world: World) -> None:
+    """A session that advances stays in flight for the next stage, and what its mover knows is what is on record."""
     session = await world.reach(State.MAKECHALLENGE)
-    move = moves.for_outcome(session, Advance(Writes(challenges=(CHALLENGE,))), NOW, KEEP)
+    writes = Writes(fields={"expires": str(NOW + 9)}, challenges=(CHALLENGE,))
+    move = moves.for_outcome(session, Advance(writes), NOW, KEEP)
     reply = await world.group(move, claims=[Claim(State.TESTCHALLENGE, 1)])
-    assert [(session.id, State.TESTCHALLENGE, (CHALLENGE,))] == [(s.id, s.state, s.challenges) for s in reply.claimed]
-    assert reply.lengths == [0, 0, 0, 0]
+    assert (reply.results, reply.claimed, reply.lengths) == ([["ok", "kept"]], [], [0, 0, 0, 0])
+    assert places(await world.state(), world.keys, session.id) == ["inflight:A"]
+    known = advanced(session, writes, State.TESTCHALLENGE)
+    assert replace(await world.whole(session.id), story=session.story) == known
+
+
+async def test_advance_keeps_nothing_before_those_who_wait(world: World) -> None:
+    """A slot belongs to who stands in the queue: the one that advances goes behind."""
+    first, second = await world.submit(2), await world.reach(State.MAKECHALLENGE)
+    (other,) = await world.claim(State.MAKECHALLENGE)
+    await world.commit(other, Advance())
+    move = moves.for_outcome(second, Advance(), NOW, KEEP)
+    reply = await world.group(move, claims=[Claim(State.TESTCHALLENGE, 1)])
+    assert ([["ok"]], [first]) == (reply.results, [session.id for session in reply.claimed])
+
+
+async def test_advance_keeps_no_session_whose_client_moved(world: World) -> None:
+    """What the client did meanwhile must be read: the session goes through its queue and is claimed as it is."""
+    session = await world.reach(State.TESTCHALLENGE)
+    assert await world.client(moves.ready(session.id, 1, CHALLENGE.data, READY)) == ["ok"]
+    move = moves.for_outcome(session, Advance(), NOW, KEEP)
+    reply = await world.group(move, claims=[Claim(State.ISSUE, 1)])
+    assert (reply.results, [s.challenges[0].data for s in reply.claimed]) == ([["ok"]], [READY])

@@ -14,7 +14,7 @@ local PREFIX, CHANNEL, SUPERVISOR = ARGV[1], ARGV[2], ARGV[4]
 local request = cmsgpack.unpack(ARGV[3])
 local TOKEN, NOW, EXACTLY, moves, claims = request[1], request[2], request[3], request[4], request[5]
 local NUMBER = request[6]
-local OK, MOVES = {'ok'}, {}
+local OK, KEPT, MOVES = {'ok'}, {'ok', 'kept'}, {}
 
 --@include prelude.lua
 --@include moves/commit.lua
@@ -44,13 +44,17 @@ else
   -- Written also by a group sent again: WAITAOF waits for the disk only after a write of the same connection.
   call('HSET', GROUPS, SUPERVISOR, NUMBER)
 end
+offer_slots(claims)
 for i, op in ipairs(moves) do
   if TOKEN == '' and not UNFENCED[op[1]] then
     results[i] = {'error', 'needs a lease'}
   else
     taken_out = false
     local done, result = pcall(MOVES[op[1]], op)
-    if not done and taken_out then call('LPUSH', INFLIGHT, taken_out) end
+    if not done and taken_out then
+      call('LPUSH', INFLIGHT, taken_out)
+      flying = nil
+    end
     results[i] = done and result or {'error', type(result) == 'table' and result.err or tostring(result)}
   end
 end

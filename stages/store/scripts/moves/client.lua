@@ -76,6 +76,7 @@ MOVES.cancel = function(op)
   call('LREM', PENDING[queue], 0, op[2])
   call('ZREM', DELAYED[queue], op[2])
   call('LREM', INFLIGHT, 0, op[2])
+  flying = nil
   expire_session(session_key, op[4])
   call('HINCRBY', FINISHED, 'rejected', 1)
   return OK

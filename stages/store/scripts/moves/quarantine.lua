@@ -4,6 +4,7 @@
 
 MOVES.quarantine = function(op)
   if call('LREM', INFLIGHT, -1, op[2]) == 0 then return {'refused', 'not in flight here'} end
+  flying = nil
   set_aside(op[2])
   return OK
 end

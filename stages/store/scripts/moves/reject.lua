@@ -3,7 +3,7 @@
 -- Returns {'ok'} or {'refused', why}.
 
 MOVES.reject = function(op)
-  local session_key, story = begin(op[2], op[3])
+  local session_key, story = begin_leaving(op[2], op[3])
   if not session_key then return {'refused', story} end
   local fields = op[5]
   write_challenges(session_key, op[6])

@@ -3,9 +3,9 @@
 -- Returns {'ok'} or {'refused', why}.
 
 MOVES.release = function(op)
-  local session_key, why = begin(op[2], op[3])
+  local session_key, why, nudged = begin_leaving(op[2], op[3])
   if not session_key then return {'refused', why} end
-  call('HDEL', session_key, 'nudged')
+  if nudged then call('HDEL', session_key, 'nudged') end
   call('RPUSH', PENDING[QUEUE[op[3]]], op[2])
   return OK
 end

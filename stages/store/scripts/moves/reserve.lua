@@ -8,7 +8,7 @@ MOVES.reserve = function(op)
   local found = call('HMGET', session_key, 'live', 'state', 'serial', 'intent', 'story')
   if found[1] ~= 'True' then return {'refused', 'not live'} end
   if found[2] ~= 'issue' then return {'refused', 'state is another'} end
-  if not call('LPOS', INFLIGHT, op[2]) then return {'refused', 'not in flight here'} end
+  if not in_flight_here()[op[2]] then return {'refused', 'not in flight here'} end
   if found[4] then return {'ok', found[3], found[4]} end
   call('HSET', session_key, 'serial', op[3], 'intent', op[4],
        'story', story_with(found[5], NOW, 'serial ' .. op[3] .. ' reserved'))

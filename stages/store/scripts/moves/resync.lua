@@ -16,5 +16,6 @@ MOVES.resync = function(op)
       end
     end
   end
+  flying = nil
   return {'ok', back}
 end

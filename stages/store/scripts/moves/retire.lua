@@ -3,11 +3,11 @@
 -- Returns {'ok'} or {'refused', why}.
 
 MOVES.retire = function(op)
-  local session_key, story = begin(op[2], 'done')
+  local session_key, story, nudged, attempts = begin_leaving(op[2], 'done')
   if not session_key then return {'refused', story} end
   local found = call('HMGET', session_key, 'serial', 'delivery')
   call('HSET', session_key, 'live', 'False', 'story', story_with(story, NOW, op[4]))
-  call('HDEL', session_key, 'attempts', 'nudged')
+  if nudged or attempts then call('HDEL', session_key, 'attempts', 'nudged') end
   local certificate = found[1] and PREFIX .. 'certificate:' .. found[1]
   -- A short-lived certificate may be forgotten before its session is.
   if certificate and call('EXISTS', certificate) == 1 then

@@ -3,7 +3,7 @@
 -- Returns {'ok'} or {'refused', why}. A client that moved in the meantime brings the session back at once.
 
 MOVES.retry = function(op)
-  local session_key, story, nudged = begin(op[2], op[3])
+  local session_key, story, nudged = begin_leaving(op[2], op[3])
   if not session_key then return {'refused', story} end
   local fields, queue = op[6], QUEUE[op[3]]
   write_challenges(session_key, op[7])

@@ -4,7 +4,7 @@
 -- the session goes back to its queue at once.
 
 MOVES.wait = function(op)
-  local session_key, story, nudged, attempts = begin(op[2], op[3])
+  local session_key, story, nudged, attempts = begin_leaving(op[2], op[3])
   if not session_key then return {'refused', story} end
   local fields = op[5]
   write_challenges(session_key, op[6])
