@@ -211,12 +211,13 @@ async def test_advance_keeps_the_session_where_a_slot_is_free(world: World) -> N
 
 async def test_advance_keeps_nothing_before_those_who_wait(world: World) -> None:
     """A slot belongs to who stands in the queue: the one that advances goes behind."""
-    first, second = await world.submit(2), await world.reach(State.MAKECHALLENGE)
-    (other,) = await world.claim(State.MAKECHALLENGE)
-    await world.commit(other, Advance())
+    await world.submit(1), await world.submit(2)
+    first, second = await world.claim(State.MAKECHALLENGE, 2)
+    await world.commit(first, Advance())
     move = moves.for_outcome(second, Advance(), NOW, KEEP)
     reply = await world.group(move, claims=[Claim(State.TESTCHALLENGE, 1)])
-    assert ([["ok"]], [first]) == (reply.results, [session.id for session in reply.claimed])
+    assert ([["ok"]], [first.id]) == (reply.results, [session.id for session in reply.claimed])
+    assert places(await world.state(), world.keys, second.id) == ["pending-testchallenge"]
 
 
 async def test_advance_keeps_no_session_whose_client_moved(world: World) -> None:

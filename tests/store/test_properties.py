@@ -18,6 +18,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from msgspec.structs import replace
 
 from stages.errors import LeaseLost
 from stages.outcome import Advance, Outcome, Reject, Retry, Wait, Writes
@@ -109,7 +110,7 @@ class Lives(RuleBasedStateMachine):
             self.new_term(name)
             return
         assert not lost
-        supervisor.last = batch
+        supervisor.last, held = batch, dict(supervisor.held)
         for move in batch:
             if move[0] != "reserve":
                 supervisor.held.pop(move[1], None)
@@ -122,6 +123,8 @@ class Lives(RuleBasedStateMachine):
         for move, result in zip(batch, reply.results, strict=True):
             if move[0] == "reserve" and result[0] == "ok":
                 assert self.serials.setdefault(move[1], result[1]) == result[1]
+            if result == ["ok", "kept"]:
+                supervisor.held[move[1]] = replace(held[move[1]], state=State(move[3]), attempts=0)
 
     def new_term(self, name: str) -> None:
         """After a lost lease: forget everything, take a new lease and scan."""
@@ -156,7 +159,7 @@ class Lives(RuleBasedStateMachine):
                 move = moves.for_outcome(session, outcome, self.clock(), KEEP)
             except moves.IllegalMove:
                 move = moves.release(session.id, session.state)
-            self.send(name, (move,), (Claim(session.state, 1),), lose=lose == 0)
+            self.send(name, (move,), tuple(Claim(queue, number % 2) for queue in State), lose=lose == 0)
 
     @rule(name=SUPERVISORS, number=st.integers(0, 9))
     def advance(self, name: str, number: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -167,10 +167,14 @@ class World:
         return await self.fenced(moves.for_outcome(session, outcome, self.clock(), KEEP), by=by)
 
     async def reach(
-        self, state: State, number: int = 1, names: Sequence[str] = ("a.example",), **fields: str
+        self,
+        state: State,
+        number: int = 1,
+        names: Sequence[str] = ("a.example",),
+        fields: Mapping[str, str] | None = None,
     ) -> Session:
         """A session in flight with A in this state, with one challenge for its first name."""
-        await self.submit(number, names, **fields)
+        await self.submit(number, names, **(fields or {}))
         (session,) = await self.claim(State.MAKECHALLENGE)
         for step in (State.MAKECHALLENGE, State.TESTCHALLENGE, State.ISSUE):
             if state is step:
