@@ -172,7 +172,10 @@ class Program:
             with anyio.move_on_after(_YIELD_LIMIT, shield=True), suppress(StoreUnavailable):
                 await lease.yield_()
             raise
-        await lease.yield_()
+        try:
+            await lease.yield_()
+        except StoreUnavailable as error:
+            log.warning("store.warning", reason=f"the lease could not be given up and runs out by itself: {error}")
 
     async def _hold(self, store: Store, lease: Lease) -> None:
         reloader = self.reloader

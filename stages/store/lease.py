@@ -6,11 +6,14 @@ number with the one in `supervisor:<id>` and does nothing when they differ.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from typing import Any
 
+import anyio
 import msgspec
 from redis.asyncio import Redis
 
+from stages.errors import StoreUnavailable
 from stages.store import scripts
 from stages.store.connection import translated
 from stages.store.keys import Keys
@@ -53,21 +56,10 @@ class Lease:
     async def acquire(self, who: Who, *, several: bool = False, dead: Sequence[str] = ()) -> Held | None:
         """Take the lease; None when it is ours, else who holds it. `dead` are supervisors known not to live."""
         keys = self._keys
-        with translated():
-            answer = await self._redis.eval(
-                scripts.source("acquire.lua"),
-                4,
-                keys.supervisors,
-                keys.fencing,
-                keys.lease(self.supervisor),
-                keys.groups,
-                keys.prefix,
-                self.supervisor,
-                msgspec.json.encode(who),
-                int(self.ttl * 1000),
-                int(several),
-                *dead,
-            )
+        names = [keys.supervisors, keys.fencing, keys.lease(self.supervisor), keys.groups]
+        ttl = int(self.ttl * 1000)
+        args: list[Any] = [keys.prefix, self.supervisor, msgspec.json.encode(who), ttl, int(several), *dead]
+        answer = await self._call(self._redis.eval(scripts.source("acquire.lua"), len(names), *names, *args))
         if answer[0] == b"ok":
             self.token = str(int(answer[1]))
             return None
@@ -75,24 +67,29 @@ class Lease:
 
     async def others(self) -> dict[str, Who | None]:
         """Every supervisor that ever took a lease and has not been cleared away, by id."""
-        with translated():
-            found: dict[bytes, bytes] = await self._redis.hgetall(self._keys.supervisors)  # type: ignore[assignment]
+        found: dict[bytes, bytes] = await self._call(self._redis.hgetall(self._keys.supervisors))
         return {id_.decode(): _read_who(who) for id_, who in found.items() if id_.decode() != self.supervisor}
 
     async def renew(self) -> bool:
         """Keep the lease for another `ttl` seconds; False when it is not ours any more."""
-        keys = [self._keys.lease(self.supervisor)]
-        with translated():
-            answer = await self._redis.eval(scripts.source("renew.lua"), 1, *keys, self.token, int(self.ttl * 1000))
-        return bool(answer)
+        key, ttl = self._keys.lease(self.supervisor), int(self.ttl * 1000)
+        return bool(await self._call(self._redis.eval(scripts.source("renew.lua"), 1, key, self.token, ttl)))
 
     async def yield_(self) -> bool:
         """Give the lease up; False when it was not ours any more."""
         keys = self._keys
         names = [keys.lease(self.supervisor), keys.supervisors, keys.inflight(self.supervisor), keys.groups]
+        args = [self.token, self.supervisor]
+        return bool(await self._call(self._redis.eval(scripts.source("yield.lua"), len(names), *names, *args)))
+
+    async def _call(self, awaitable: Awaitable[Any]) -> Any:
+        """A server that hangs is as good as away once the lease would have run out: StoreUnavailable."""
         with translated():
-            answer = await self._redis.eval(scripts.source("yield.lua"), 4, *names, self.token, self.supervisor)
-        return bool(answer)
+            try:
+                with anyio.fail_after(self.ttl):
+                    return await awaitable
+            except TimeoutError:
+                raise StoreUnavailable(f"store: no answer within {self.ttl:g} s") from None
 
 
 def _read_who(text: bytes) -> Who | None:
