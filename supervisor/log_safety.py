@@ -47,7 +47,7 @@ def safe_text(text: str) -> str:
     return _BREAKS.sub(_escape, str(text))
 
 
-def safe_value(key: str, value: Any, depth: int = 0) -> Any:  # noqa: PLR0911  a table of types
+def safe_value(key: str, value: Any, depth: int = 0) -> Any:
     """The value of `key` in JSON's types: texts made safe, bytes only counted, lists and tables bounded."""
     if is_secret(key):
         return HIDDEN

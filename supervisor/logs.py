@@ -135,9 +135,7 @@ def _line(level: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
         if key == "exc_info":
             error = value
         elif key != "event":
-            line[safe_key(key)] = (
-                value if type(value) in _AS_IT_IS and not is_secret(key) else safe_value(key, value)
-            )
+            line[safe_key(key)] = value if type(value) in _AS_IT_IS and not is_secret(key) else safe_value(key, value)
     if error:
         line |= _error(error)
     return line

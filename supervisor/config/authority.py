@@ -58,9 +58,7 @@ class Validation(Section):
     https_port: Int = setting(443, "The port of a redirect to https.", unit="port", low=1, high=65_535)
     tls_port: Int = setting(443, "The port of tls-alpn-01.", unit="port", low=1, high=65_535)
     body_cap: Size = setting(4096, "How much of an http-01 answer is read.", low=128, high=1 << 20)
-    max_redirects: Int = setting(
-        10, "How many redirects are followed; 0 for none.", unit="redirects", low=0, high=20
-    )
+    max_redirects: Int = setting(10, "How many redirects are followed; 0 for none.", unit="redirects", low=0, high=20)
     resolver: Resolver = setting(
         "system", 'The name servers to ask: "system", or addresses with optional ports, separated by commas.'
     )
@@ -82,9 +80,7 @@ class Names(Section):
     deny_domains: tuple[Domain, ...] = setting((), "Never these domains and names below them.")
     allow_ips: tuple[Network, ...] = setting((), "Only IP addresses in these CIDRs; empty for any.")
     deny_ips: tuple[Network, ...] = setting((), "Never IP addresses in these CIDRs.")
-    wildcards: Bool = setting(
-        default=True, sentence="Whether wildcard names are allowed (proven by dns-01 only)."
-    )
+    wildcards: Bool = setting(default=True, sentence="Whether wildcard names are allowed (proven by dns-01 only).")
     max_names: Int = setting(100, "The most names in one certificate.", unit="names", low=1, high=1000)
 
 
@@ -125,13 +121,9 @@ class Ca(Section):
 class Crl(Section):
     """[crl]: the list of revoked certificates (RFC 5280 5)."""
 
-    file: DataPath = setting(
-        Path("ca/crl.pem"), "Where the CRL is written; relative to data_dir.", restart=True
-    )
+    file: DataPath = setting(Path("ca/crl.pem"), "Where the CRL is written; relative to data_dir.", restart=True)
     next_update: Span = setting(7 * DAY, "How long a CRL is valid.", low=HOUR)
-    renew_before: Span = setting(
-        DAY, "How long before the end of its validity a new one is written.", low=MINUTE
-    )
+    renew_before: Span = setting(DAY, "How long before the end of its validity a new one is written.", low=MINUTE)
 
 
 class Profile(Section):

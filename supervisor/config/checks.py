@@ -36,14 +36,10 @@ def _store(settings: Settings) -> Iterator[Clash]:
     store = settings.store
     if store.url == "embedded":
         if store.one_of_several:
-            yield Clash(
-                "store.one_of_several", ("store.url",), "the embedded store has one owner; set store.url"
-            )
+            yield Clash("store.one_of_several", ("store.url",), "the embedded store has one owner; set store.url")
         for key in ("username", "password_file", "tls_ca_file"):
             if getattr(store, key):
-                yield Clash(
-                    f"store.{key}", ("store.url",), "has no effect on the embedded store; set store.url"
-                )
+                yield Clash(f"store.{key}", ("store.url",), "has no effect on the embedded store; set store.url")
     elif store.tls_ca_file and not store.url.startswith("rediss://"):
         yield Clash("store.tls_ca_file", ("store.url",), "needs a store.url that begins with rediss://")
     if store.password_file and hide_password(store.url) != store.url:
@@ -56,9 +52,7 @@ def _times(settings: Settings) -> Iterator[Clash]:
         at = f"queues.{name}"
         yield from _at_most(f"{at}.backoff", queue.backoff, f"{at}.backoff_max", queue.backoff_max)
     challenges, crl = settings.challenges, settings.crl
-    yield from _at_most(
-        "challenges.retry_first", challenges.retry_first, "challenges.retry_max", challenges.retry_max
-    )
+    yield from _at_most("challenges.retry_first", challenges.retry_first, "challenges.retry_max", challenges.retry_max)
     if crl.renew_before >= crl.next_update:
         reason = f"must be shorter than crl.next_update ({format_duration(crl.next_update)})"
         yield Clash("crl.renew_before", ("crl.next_update",), reason)
@@ -68,9 +62,7 @@ def _times(settings: Settings) -> Iterator[Clash]:
             reason = f"must be shorter than {at}.validity ({format_duration(profile.validity)})"
             yield Clash(f"{at}.backdate", (f"{at}.validity",), reason)
     slowest = settings.queues.testchallenge.timeout
-    yield from _at_most(
-        "validation.timeout", settings.validation.timeout, "queues.testchallenge.timeout", slowest
-    )
+    yield from _at_most("validation.timeout", settings.validation.timeout, "queues.testchallenge.timeout", slowest)
 
 
 def _at_most(key: str, value: float, other: str, limit: float) -> Iterator[Clash]:

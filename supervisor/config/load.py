@@ -94,9 +94,7 @@ def _override(raw: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[_Wh
             problems.append(Problem(name, shown(where, environ[name]), reason))
             continue
         if not _put(raw, where, _literal(environ[name])):
-            problems.append(
-                Problem(name, shown(where, environ[name]), "the file has a value where a table belongs")
-            )
+            problems.append(Problem(name, shown(where, environ[name]), "the file has a value where a table belongs"))
             continue
         origin[where] = name
     return origin, problems
@@ -167,9 +165,7 @@ def _with_origin(where: _Where, problem: Problem, origin: dict[_Where, str]) -> 
 
 def _absolute(settings: Settings, base: Path) -> Settings:
     data_dir = (base / settings.data_dir).resolve()
-    return _resolve(settings, {Kind.PATH: base, Kind.DATA_PATH: data_dir}).model_copy(
-        update={"data_dir": data_dir}
-    )
+    return _resolve(settings, {Kind.PATH: base, Kind.DATA_PATH: data_dir}).model_copy(update={"data_dir": data_dir})
 
 
 def _resolve(section: _S, bases: Mapping[Kind, Path]) -> _S:

@@ -68,9 +68,7 @@ class Store(Section):
 class Queue(Section):
     """What the four queues have in common."""
 
-    concurrency: Int = setting(
-        32, "How many sessions the queue works on at once.", unit="sessions", low=1, high=4096
-    )
+    concurrency: Int = setting(32, "How many sessions the queue works on at once.", unit="sessions", low=1, high=4096)
     timeout: Duration = setting(
         30.0, "How long one try of the stage may take before it is stopped.", low=0.1, high=HOUR
     )
@@ -96,9 +94,7 @@ class TestChallengeQueue(Queue):
 
     __test__ = False
 
-    concurrency: Int = setting(
-        64, "How many sessions the queue works on at once.", unit="sessions", low=1, high=4096
-    )
+    concurrency: Int = setting(64, "How many sessions the queue works on at once.", unit="sessions", low=1, high=4096)
 
 
 class DoneQueue(Queue):
@@ -145,15 +141,11 @@ class Sessions(Section):
 class Done(Section):
     """[done]: how long a certificate waits for its client."""
 
-    grace: Span = setting(
-        DAY, "How long a session whose certificate was sent waits for the client's thanks.", low=0
-    )
+    grace: Span = setting(DAY, "How long a session whose certificate was sent waits for the client's thanks.", low=0)
     keep: Span = setting(
         30 * DAY, "How long a session whose certificate was never fetched waits for its client.", low=0
     )
-    certificates_keep: Span = setting(
-        90 * DAY, "How long a certificate stays on record after it has expired.", low=0
-    )
+    certificates_keep: Span = setting(90 * DAY, "How long a certificate stays on record after it has expired.", low=0)
 
 
 class Shutdown(Section):
@@ -170,9 +162,7 @@ class Shutdown(Section):
 class Logs(Section):
     """[logs]: what is written to standard output."""
 
-    level: Literal["debug", "info", "warning", "error"] = setting(
-        "info", "The least severe events that are written."
-    )
+    level: Literal["debug", "info", "warning", "error"] = setting("info", "The least severe events that are written.")
     format: Literal["auto", "json", "console"] = setting(
         "auto", 'JSON lines or coloured text; "auto" is text on a terminal and JSON elsewhere.', restart=True
     )

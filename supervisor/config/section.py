@@ -13,7 +13,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def setting(  # noqa: PLR0913  one keyword for each column of the reference table
+def setting(
     default: object,
     sentence: str,
     *,

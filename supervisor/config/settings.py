@@ -34,9 +34,7 @@ class Settings(Section):
     keys: authority.Keys = authority.Keys()
     ca: authority.Ca = authority.Ca()
     crl: authority.Crl = authority.Crl()
-    profiles: Mapping[ProfileName, authority.Profile] = Field(
-        default={"default": authority.Profile()}, min_length=1
-    )
+    profiles: Mapping[ProfileName, authority.Profile] = Field(default={"default": authority.Profile()}, min_length=1)
     done: program.Done = program.Done()
     shutdown: program.Shutdown = program.Shutdown()
     logs: program.Logs = program.Logs()

@@ -59,9 +59,7 @@ def diff_for_reload(old: Settings, new: Settings) -> Changes:
     """Which settings differ; a profile that came or went is taken now."""
     before, after = ({entry.key: entry for entry in entries(each)} for each in (old, new))
     keys = [
-        key
-        for key in before | after
-        if key not in before or key not in after or before[key].value != after[key].value
+        key for key in before | after if key not in before or key not in after or before[key].value != after[key].value
     ]
     restart = tuple(key for key in keys if (before.get(key) or after[key]).restart)
     return Changes(tuple(key for key in keys if key not in restart), restart)

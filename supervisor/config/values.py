@@ -117,9 +117,7 @@ def check_domain(text: str) -> str:
     """A DNS name in lower case (RFC 5890 A-labels), taken together with everything below it."""
     labels = text.lower().removeprefix(".").split(".")
     if not all(re.fullmatch(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", label) for label in labels):
-        raise ValueError(
-            'must be a DNS name such as "example.org" (no wildcard: names below it are included)'
-        )
+        raise ValueError('must be a DNS name such as "example.org" (no wildcard: names below it are included)')
     return ".".join(labels)
 
 
@@ -144,9 +142,7 @@ def check_resolver(text: str) -> str:
     if text == "system":
         return text
     for server in text.split(","):
-        found = re.fullmatch(
-            r"\[([0-9a-fA-F:.]+)\](?::([0-9]{1,5}))?|([0-9.]+)(?::([0-9]{1,5}))?", server.strip()
-        )
+        found = re.fullmatch(r"\[([0-9a-fA-F:.]+)\](?::([0-9]{1,5}))?|([0-9.]+)(?::([0-9]{1,5}))?", server.strip())
         bare = server.strip() if found is None else found[1] or found[3]
         port = "53" if found is None else found[2] or found[4] or "53"
         try:

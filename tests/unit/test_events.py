@@ -56,8 +56,7 @@ def test_events_are_logged_at_the_level_of_the_table() -> None:
         name: methods
         for name, methods in logged().items()
         if name in EVENTS
-        and not methods
-        <= {EVENTS[name].level, "log"} | ({"exception"} if EVENTS[name].level == "error" else set())
+        and not methods <= {EVENTS[name].level, "log"} | ({"exception"} if EVENTS[name].level == "error" else set())
     }
     assert wrong == {}
 

@@ -173,9 +173,7 @@ def test_value_that_cannot_be_printed_does_not_raise(lines: Lines) -> None:
             raise RuntimeError
 
     structlog.get_logger().info("stage.finished", broken=Broken())
-    assert [(line["event"], line["unprintable"]) for line in lines.read()] == [
-        ("stage.finished", "RuntimeError")
-    ]
+    assert [(line["event"], line["unprintable"]) for line in lines.read()] == [("stage.finished", "RuntimeError")]
 
 
 def test_library_logging_goes_to_the_same_stream(lines: Lines) -> None:

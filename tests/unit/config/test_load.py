@@ -47,9 +47,7 @@ def test_partial_table_keeps_its_other_defaults(tmp_path: Path) -> None:
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     """Files outside the CA start at the directory of the config file, absolute ones stay."""
-    settings = read(
-        tmp_path, 'data_dir = "/srv/ca"\n[keys]\nblocked_file = "blocked"\n[ca]\nkey = "/etc/ca.key"'
-    )
+    settings = read(tmp_path, 'data_dir = "/srv/ca"\n[keys]\nblocked_file = "blocked"\n[ca]\nkey = "/etc/ca.key"')
     assert (Path("/srv/ca"), tmp_path / "blocked", Path("/etc/ca.key"), Path("/srv/ca/ca/crl.pem")) == (
         settings.data_dir,
         settings.keys.blocked_file,
@@ -238,9 +236,7 @@ def test_environment_overrides_the_file(tmp_path: Path) -> None:
          "STORE__PASSWORD", ""),
     ],
 )  # fmt: skip
-def test_unknown_variable_is_refused(
-    tmp_path: Path, expected: tuple[str, str, str], name: str, text: str
-) -> None:
+def test_unknown_variable_is_refused(tmp_path: Path, expected: tuple[str, str, str], name: str, text: str) -> None:
     """A variable that begins like ours and names no setting is a mistake."""
     assert [expected] == problems(tmp_path, text, {f"CA_SUPERVISOR__{name}": "1"})
 

@@ -18,9 +18,7 @@ def test_duration_reads_and_prints(seconds: float, text: str) -> None:
     assert (seconds, text) == (values.parse_duration(text), values.format_duration(seconds))
 
 
-@pytest.mark.parametrize(
-    "value", [5, 1.5, True, "", "5", "s", "-1s", "1 s", "1w", "1h30m", "٣s", ["1s"], None]
-)
+@pytest.mark.parametrize("value", [5, 1.5, True, "", "5", "s", "-1s", "1 s", "1w", "1h30m", "٣s", ["1s"], None])
 def test_duration_refuses(value: object) -> None:
     """Whatever is no number with a unit is refused."""
     with pytest.raises(ValueError, match="duration"):
