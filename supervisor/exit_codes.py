@@ -27,5 +27,7 @@ class ExitCode(IntEnum):
     """The time given with --timeout is over; the session goes on."""
     NOT_FOUND = 9
     """There is no such session or certificate on record."""
+    FINDINGS = 10
+    """`doctor` found an error, or `fsck` a breach."""
     INTERRUPTED = 130
     """Ctrl-C."""

@@ -36,6 +36,8 @@ COMMANDS: Final = {
     "status": ("status:status", "Show queues, supervisors and totals."),
     "quarantine": ("status:quarantine", "List the sessions that were set aside, with the reasons."),
     "recover": ("recovering:recover", "Put every session where it belongs, or say what that would do."),
+    "fsck": ("fsck:fsck", "Look whether sessions, queues, certificates and the CRL keep the laws."),
+    "doctor": ("doctor:doctor", "Look whether this host can be trusted with a CA."),
 }
 
 

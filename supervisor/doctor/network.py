@@ -1,0 +1,79 @@
+"""Checks of the resolver, the validation ports and the listeners. For `supervisor.doctor` only."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from pathlib import Path
+from typing import Final
+
+from stages.challenges.evidence import Fault
+from stages.challenges.resolving import DnsResolver, read_server
+from stages.challenges.systemfiles import SystemFiles
+from supervisor.config import Settings
+from supervisor.doctor.finding import Finding, error, note, ok, warning
+
+_NO_NAME: Final = "doctor.invalid"
+"""RFC 6761 6.4: a name that exists nowhere; "there is none" is an answer all the same."""
+_STANDARD: Final = {"validation.http_port": 80, "validation.tls_port": 443, "validation.https_port": 443}
+
+
+async def check_resolver(settings: Settings) -> list[Finding]:
+    """Every name server answers."""
+    wanted = settings.validation.resolver
+    if wanted == "system":
+        servers = SystemFiles(Path("/etc")).servers()
+    else:
+        servers = tuple(read_server(part.strip()) for part in wanted.split(","))
+    silent: list[str] = []
+    answering: list[str] = []
+    for host, port in servers:
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        problem = await _asked(where, min(2.0, settings.validation.timeout))
+        (silent if problem else answering).append(problem or where)
+    if not silent:
+        return [ok("resolver", f"{', '.join(answering)} answers")]
+    advice = "name a server that answers in validation.resolver, or mend /etc/resolv.conf"
+    if answering:
+        return [warning("resolver", f"{'; '.join(silent)}; {', '.join(answering)} answers", advice)]
+    return [error("resolver", "; ".join(silent), f"no name can be looked up: {advice}")]
+
+
+async def _asked(server: str, seconds: float) -> str:
+    """What is wrong with a server; "" when it answers."""
+    try:
+        await DnsResolver(server, seconds).texts(_NO_NAME)
+    except Fault as fault:
+        return "" if fault.lasting else fault.detail
+    return ""
+
+
+def check_validation_ports(settings: Settings) -> list[Finding]:
+    """The ports of RFC 8555 8.3 and RFC 8737 3, or others by intent."""
+    validation = settings.validation
+    seen = {key: getattr(validation, key.partition(".")[2]) for key in _STANDARD}
+    odd = [f"{key} is {port}" for key, port in seen.items() if port != _STANDARD[key]]
+    if odd:
+        return [note("validation ports", ", ".join(odd), "clients answer on 80 and 443; another port is for tests")]
+    return [ok("validation ports", "80 and 443, as clients expect")]
+
+
+def check_listeners(settings: Settings, *, running: bool) -> list[Finding]:
+    """The own ports are free; a supervisor that runs has them."""
+    if not settings.admin.listen:
+        return [ok("admin.listen", "none")]
+    if running:
+        return [ok("admin.listen", f"{settings.admin.listen}, a supervisor runs")]
+    host, _, port = settings.admin.listen.rpartition(":")
+    host = host.strip("[]")
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, int(port)))
+    except OSError as failure:
+        if failure.errno == errno.EACCES:
+            advice = "take a port above 1023, or give the program CAP_NET_BIND_SERVICE"
+        else:
+            advice = "end the program that listens there, or take another port"
+        return [error("admin.listen", f"{settings.admin.listen} cannot be used: {failure.strerror}", advice)]
+    return [ok("admin.listen", f"{settings.admin.listen} is free")]
