@@ -47,6 +47,7 @@ keep = "60s"
 [recovery]
 interval = "20s"
 """
+_SIZES: Final = ("concurrency = 100", "concurrency = 60")
 _KEEP: Final = 90 * 86_400
 """Seconds for which certificates stay on record: the default of done.certificates_keep."""
 _ROUND: Final = 10.0
@@ -111,6 +112,7 @@ class Soak:
         self.load.said[f"{what}s"] += 1
         program = self.runs[-1]
         if what == "reload":
+            self._change()
             program.signal(signal.SIGHUP)
             await to_thread.run_sync(program.wait_for, "config.reloaded")
             return
@@ -119,6 +121,13 @@ class Soak:
         elif code := await to_thread.run_sync(program.stop):
             self.load.refused.append(f"the program ended with {code} after SIGTERM")
         await self._start()
+
+    def _change(self) -> None:
+        """Give the queue of probes another size, so that the reload has something to take."""
+        text, (now, then) = self.ca.config.read_text(), _SIZES
+        if now not in text:
+            now, then = then, now
+        self.ca.config.write_text(text.replace(now, then))
 
     async def _start(self) -> None:
         self.runs.append(await self.ca.start())
