@@ -21,8 +21,6 @@ from stages.store import moves
 from supervisor.committer import Committer
 from supervisor.deadlines import Deadlines
 
-log = structlog.get_logger()
-
 
 class QueueSettings(Protocol):
     """The settings of one queue: durations in seconds."""
@@ -63,6 +61,7 @@ class Runner:
         self.stage = stage
         self.tally = Tally()
         self._settings = settings
+        self._log = structlog.get_logger().bind(queue=queue.value)
         self._committer = committer
         self._deadlines = Deadlines(lambda: settings().timeout)
         self._idle: deque[asyncio.Future[Session | None]] = deque()
@@ -133,7 +132,7 @@ class Runner:
         try:
             move = moves.for_outcome(session, outcome, now, keep)
         except moves.IllegalMove as error:
-            log.exception("stage.failed", session=session.id, queue=self.queue, attempt=session.attempts + 1)
+            self._log.exception("stage.failed", **self._about(session))
             move = moves.for_outcome(session, self._failed(session, str(error)), now, keep)
         committer.add(move, outcome.writes if type(outcome) is Advance else None)
 
@@ -156,11 +155,11 @@ class Runner:
 
     def _timed_out(self, session: Session) -> Retry:
         limit = self._settings().timeout
-        log.warning("stage.timed_out", **self._about(session), limit_s=limit)
+        self._log.warning("stage.timed_out", **self._about(session), limit_s=limit)
         return self._failed(session, f"{self.queue} took longer than {limit:g} s")
 
     def _broke(self, session: Session, error: Exception) -> Retry:
-        log.error("stage.failed", **self._about(session), exc_info=error)
+        self._log.error("stage.failed", **self._about(session), exc_info=error)
         return self._failed(session, f"{self.queue} failed ({type(error).__name__})")
 
     def _bounded(self, session: Session, outcome: Outcome) -> Outcome:
@@ -172,7 +171,7 @@ class Runner:
         return outcome
 
     def _about(self, session: Session) -> dict[str, Any]:
-        return {"session": session.id, "queue": self.queue.value, "attempt": session.attempts + 1}
+        return {"session": session.id, "attempt": session.attempts + 1}
 
     def _failed(self, session: Session, why: str) -> Retry:
         settings = self._settings()
@@ -184,10 +183,11 @@ class Runner:
         tally, (word, field) = self.tally, _COUNTED[type(outcome)]
         tally.busy += took
         setattr(tally, field, getattr(tally, field) + 1)
-        why = {}
+        finished, attempt, duration = self._log.info, session.attempts + 1, round(took * 1000, 3)
         if type(outcome) is Retry:
-            why = {"why": outcome.why}
+            more = {"why": outcome.why}
         elif type(outcome) is Reject:
-            why = {"why": outcome.problem.detail, "kind": outcome.problem.kind}
-        duration = round(took * 1000, 3)
-        log.info("stage.finished", **self._about(session), outcome=word, duration_ms=duration, **why)
+            more = {"why": outcome.problem.detail, "kind": outcome.problem.kind}
+        else:
+            more = {}
+        finished("stage.finished", session=session.id, attempt=attempt, outcome=word, duration_ms=duration, **more)

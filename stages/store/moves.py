@@ -103,9 +103,10 @@ def for_outcome(session: Session, outcome: Outcome, now: float, keep: int) -> Mo
 
 def _with_count(session: Session, writes: Writes) -> list[str]:
     flat = _flat(writes.fields)
-    count = max((challenge.n for challenge in writes.challenges), default=0)
-    if count > len(session.challenges):
-        flat += ["challenges", str(count)]
+    if writes.challenges:
+        count = max(challenge.n for challenge in writes.challenges)
+        if count > len(session.challenges):
+            flat += ["challenges", str(count)]
     return flat
 
 

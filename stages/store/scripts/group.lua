@@ -60,6 +60,7 @@ for i, op in ipairs(moves) do
 end
 local pushed = #pushes[1] + #pushes[2] + #pushes[3] + #pushes[4] > 0
 flush_pushes()
+flush_finished()
 if pushed and CHANNEL ~= '' then call('PUBLISH', CHANNEL, 'pushed') end
 
 local claimed = {}

@@ -32,12 +32,19 @@ local function flush_pushes()
   end
 end
 
--- A dead session can be looked at for `keep` seconds more, then it goes by itself.
-local function expire_session(session_key, keep)
+-- A dead session can be looked at for `keep` seconds more, then it goes by itself. `challenges` is their number as read.
+local function expire_session(session_key, keep, challenges)
   call('EXPIRE', session_key, keep)
   call('EXPIRE', names_key(session_key), keep)
-  local count = tonumber(call('HGET', session_key, 'challenges') or '0') or 0
-  for n = 1, count do call('EXPIRE', challenge_key(session_key, n), keep) end
+  for n = 1, tonumber(challenges or '0') or 0 do call('EXPIRE', challenge_key(session_key, n), keep) end
+end
+
+-- Finished sessions are counted for a whole group at once.
+local finished = {retired = 0, rejected = 0}
+local function flush_finished()
+  for word, count in pairs(finished) do
+    if count > 0 then call('HINCRBY', FINISHED, word, count) end
+  end
 end
 
 -- What cannot be read is set aside: in `quarantine` once, and no more in active-requests, which recovery goes by.

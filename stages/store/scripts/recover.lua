@@ -82,15 +82,15 @@ function ACTIONS.drop(session, _, session_key)
 end
 
 function ACTIONS.kill(session, state, session_key, reason)
-  local found = call('HMGET', session_key, 'live', 'state', 'story')
+  local found = call('HMGET', session_key, 'live', 'state', 'story', 'challenges')
   if found[1] ~= 'True' or found[2] ~= state then return 'state changed' end
   if in_flight(session) then return 'in place now' end
   remove_everywhere(session)
   call('HSET', session_key, 'live', 'False', 'error', reason, 'story', story_with(found[3], NOW, 'ended: too old for ' .. state))
   call('HDEL', session_key, 'waiting', 'nudged')
   call('LREM', ACTIVE, 1, session) -- found fast: the scan has just put it near the head
-  expire_session(session_key, KEEP)
-  call('HINCRBY', FINISHED, 'rejected', 1)
+  expire_session(session_key, KEEP, found[4])
+  finished.rejected = finished.rejected + 1
   return 'done'
 end
 
@@ -118,4 +118,5 @@ for i, decision in ipairs(decisions) do
   local done, result = pcall(ACTIONS[decision[2]], session, decision[3], PREFIX .. session, decision[4])
   results[i] = done and result or (type(result) == 'table' and result.err or tostring(result))
 end
+flush_finished()
 return cmsgpack.pack(results)

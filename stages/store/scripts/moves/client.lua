@@ -67,7 +67,7 @@ end
 -- Returns {'ok'} or {'refused', why}. A certificate that exists stays: a done session cannot be cancelled.
 MOVES.cancel = function(op)
   local session_key = PREFIX .. op[2]
-  local found = call('HMGET', session_key, 'live', 'state', 'story')
+  local found = call('HMGET', session_key, 'live', 'state', 'story', 'challenges')
   if found[1] ~= 'True' then return {'refused', 'not live'} end
   if found[2] == 'done' then return {'refused', 'issued already'} end
   call('HSET', session_key, 'live', 'False', 'error', op[3], 'story', story_with(found[3], NOW, op[5]))
@@ -77,7 +77,7 @@ MOVES.cancel = function(op)
   call('ZREM', DELAYED[queue], op[2])
   call('LREM', INFLIGHT, 0, op[2])
   flying = nil
-  expire_session(session_key, op[4])
-  call('HINCRBY', FINISHED, 'rejected', 1)
+  expire_session(session_key, op[4], found[4])
+  finished.rejected = finished.rejected + 1
   return OK
 end

@@ -3,17 +3,17 @@
 -- Returns {'ok'} or {'refused', why}.
 
 MOVES.retire = function(op)
-  local session_key, story, nudged, attempts = begin_leaving(op[2], 'done')
+  local session_key, story, nudged, attempts, found =
+    begin_leaving(op[2], 'done', 'serial', 'delivery', 'challenges')
   if not session_key then return {'refused', story} end
-  local found = call('HMGET', session_key, 'serial', 'delivery')
   call('HSET', session_key, 'live', 'False', 'story', story_with(story, NOW, op[4]))
   if nudged or attempts then call('HDEL', session_key, 'attempts', 'nudged') end
-  local certificate = found[1] and PREFIX .. 'certificate:' .. found[1]
+  local certificate = found[7] and PREFIX .. 'certificate:' .. found[7]
   -- A short-lived certificate may be forgotten before its session is.
   if certificate and call('EXISTS', certificate) == 1 then
-    call('HSET', certificate, 'delivery', found[2] or 'issued')
+    call('HSET', certificate, 'delivery', found[8] or 'issued')
   end
-  expire_session(session_key, op[3])
-  call('HINCRBY', FINISHED, 'retired', 1)
+  expire_session(session_key, op[3], found[9])
+  finished.retired = finished.retired + 1
   return OK
 end
