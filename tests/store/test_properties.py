@@ -5,17 +5,16 @@ CA_SUPERVISOR_LONG=1 runs the long form (minutes); the short one takes seconds.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager
 from pathlib import Path
+from random import Random
 from typing import Any, TypeVar
 
-import anyio.from_thread
 import hypothesis.strategies as st
 import pytest
-from anyio.from_thread import BlockingPortal
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from msgspec.structs import replace
@@ -35,16 +34,18 @@ from tests.store.world import CHALLENGE, KEEP, NOW, Clock, Whole, World, certifi
 LONG = os.environ.get("CA_SUPERVISOR_LONG") == "1"
 SETTINGS = settings(
     max_examples=1000 if LONG else 40,
-    stateful_step_count=120 if LONG else 40,
+    stateful_step_count=100 if LONG else 20,
     deadline=None,
     derandomize=not LONG,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
 NAMES = ("A", "B")
-NUMBERS = st.integers(1, 3)
+NUMBERS = st.integers(1, 6)
 SUPERVISORS = st.sampled_from(NAMES)
 SESSIONS = NUMBERS.map(sid)
+LOSS = 0.1
+"""How often a reply is lost."""
 STATES = st.sampled_from(list(State))
 PROBLEM = Problem("unauthorized", "no")
 READY = ChallengeData("token", ready=NOW)
@@ -61,15 +62,18 @@ class Supervisor:
 
 
 class Lives(RuleBasedStateMachine):
-    """Two supervisors, some clients and a scan do as they like with three sessions."""
+    """Two supervisors, some clients and a scan do as they like with the sessions."""
 
     url: str
-    portal: BlockingPortal
+    runner: asyncio.Runner
 
     def run(self, work: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
         """Run on the loop of the test."""
-        answer: Answer = self.portal.call(work)
-        return answer
+        return self.runner.run(work())
+
+    def move(self, move: Move) -> None:
+        """Make a client's move."""
+        self.run(lambda: self.world.client(move))
 
     @initialize()
     def start(self) -> None:
@@ -85,8 +89,10 @@ class Lives(RuleBasedStateMachine):
         self.run(begin)
         self.supervisors = {name: Supervisor() for name in NAMES}
         self.died: set[str] = set()
+        self.lapsed: set[str] = set()
         self.serials: dict[str, str] = {}
-        self.fresh = True
+        self.count = 0
+        self.submit(6)
 
     def teardown(self) -> None:
         """Close the connections."""
@@ -100,19 +106,17 @@ class Lives(RuleBasedStateMachine):
         async def group() -> Any:
             return await self.world.group(*batch, claims=claims, by=name)
 
-        before = self.look()
-        lost = before.get(self.world.keys.lease(name)) != self.world.leases[name].token
+        before = self.look() if name in self.lapsed else None
         try:
             reply = self.run(group)
         except LeaseLost:
-            assert lost
             assert before == self.look()
             self.new_term(name)
             return
-        assert not lost
+        assert before is None
         supervisor.last, held = batch, dict(supervisor.held)
         for move in batch:
-            if move[0] != "reserve":
+            if move[0] not in {"reserve", "resync"}:
                 supervisor.held.pop(move[1], None)
         if lose:
             supervisor.unseen = True
@@ -129,42 +133,49 @@ class Lives(RuleBasedStateMachine):
     def new_term(self, name: str) -> None:
         """After a lost lease: forget everything, take a new lease and scan."""
         self.supervisors[name] = Supervisor()
+        self.lapsed.discard(name)
         self.run(lambda: self.world.supervisor(name))
         self.send(name, (moves.resync([]),), (), lose=False)
         self.recovery(name)
 
-    @rule(number=NUMBERS, scheduled=st.booleans())
-    def submit(self, number: int, scheduled: bool) -> None:  # noqa: FBT001  hypothesis calls it
-        """A client submits, perhaps again."""
-        fields = {"scheduled": str(scheduled)}
-        self.run(lambda: self.world.client(moves.submit(sid(number), ["a.example"], fields, NOW)))
+    @rule(new=st.integers(1, 4))
+    def submit(self, new: int) -> None:
+        """Clients submit, and repeat an earlier submit."""
+        for number in range(max(1, self.count), self.count + new + 1):
+            self.move(moves.submit(sid(number), ["a.example"], {}, NOW))
+        self.count += new
 
     @rule(name=SUPERVISORS, free=st.integers(1, 2), lose=st.integers(0, 7))
     def claim(self, name: str, free: int, lose: int) -> None:
         """A supervisor claims; now and then the reply is lost."""
         self.send(name, (), tuple(Claim(queue, free) for queue in State), lose=lose == 0)
 
-    @rule(name=SUPERVISORS, choice=st.integers(0, 9), number=st.integers(0, 9), lose=st.integers(0, 7))
-    def commit(self, name: str, choice: int, number: int, lose: int) -> None:
+    @rule(seed=st.integers(0, 2**32))
+    def stages(self, seed: int) -> None:
+        """Stages end, mostly well; who holds nothing claims first."""
+        random = Random(seed)
+        for _ in range(16):
+            name = random.choice(NAMES)
+            if not self.supervisors[name].held:
+                self.send(name, (), tuple(Claim(queue, 2) for queue in State), lose=random.random() < LOSS)
+            if self.supervisors[name].held:
+                self.commit(name, random.randrange(16), random.randrange(10), lose=random.random() < LOSS)
+            self.laws()
+
+    def commit(self, name: str, choice: int, number: int, *, lose: bool) -> None:
         """A supervisor commits what a stage said about a session that it holds."""
-        held = self.supervisors[name].held
-        if not held:
-            return
-        session = held[sorted(held)[number % len(held)]]
+        supervisor = self.supervisors[name]
+        session = supervisor.held[sorted(supervisor.held)[number % len(supervisor.held)]]
         if session.state is State.ISSUE and choice > 3:
             self.send(name, (moves.reserve(session.id, f"{number + 1:02x}", "{}"),), (), lose=False)
+        if session.id not in self.supervisors[name].held:
+            return
         outcome = _outcome(session, choice, self.serials.get(session.id, ""))
-        if session.id in self.supervisors[name].held:
-            try:
-                move = moves.for_outcome(session, outcome, self.clock(), KEEP)
-            except moves.IllegalMove:
-                move = moves.release(session.id, session.state)
-            self.send(name, (move,), tuple(Claim(queue, number % 2) for queue in State), lose=lose == 0)
-
-    @rule(name=SUPERVISORS, number=st.integers(0, 9))
-    def advance(self, name: str, number: int) -> None:
-        """A stage is finished, which is what mostly happens."""
-        self.commit(name, 9, number, 1)
+        try:
+            move = moves.for_outcome(session, outcome, self.clock(), KEEP)
+        except moves.IllegalMove:
+            move = moves.release(session.id, session.state)
+        self.send(name, (move,), tuple(Claim(queue, number % 3) for queue in State), lose=lose)
 
     @rule(name=SUPERVISORS, session=SESSIONS, state=STATES, choice=st.integers(0, 9))
     def illegal(self, name: str, session: str, state: State, choice: int) -> None:
@@ -210,9 +221,16 @@ class Lives(RuleBasedStateMachine):
             supervisor.unseen = False
             self.send(name, (moves.resync(supervisor.held),), (), lose=False)
 
-    @rule(session=SESSIONS, choice=st.integers(0, 11))
+    @rule(seed=st.integers(0, 2**32))
+    def clients(self, seed: int) -> None:
+        """Clients move, in whatever state their sessions are."""
+        random = Random(seed)
+        for _ in range(8):
+            self.client(sid(random.randint(max(1, self.count - 5), self.count)), random.randrange(20))
+            self.laws()
+
     def client(self, session: str, choice: int) -> None:
-        """A client moves, in whatever state the session is."""
+        """One client moves."""
         wishes: dict[int, Move] = {
             0: moves.cancel(session, PROBLEM, KEEP),
             1: moves.deliver(session, "sent"),
@@ -222,11 +240,12 @@ class Lives(RuleBasedStateMachine):
         if move is None:
             ready = moves.ready(session, 1, CHALLENGE.data, READY)
             move = ready if choice % 2 else moves.finalize(session, "CSR")
-        self.run(lambda: self.world.client(move))
+        self.move(move)
 
     @rule(name=SUPERVISORS)
     def die(self, name: str) -> None:
         """A lease runs out; its owner does not know yet."""
+        self.lapsed.add(name)
         self.run(lambda: self.world.dies(name))
 
     @rule(seconds=st.sampled_from([1, 5, 20]))
@@ -275,7 +294,7 @@ class Lives(RuleBasedStateMachine):
 
     def records(self, state: Whole) -> list[tuple[str, dict[str, Any]]]:
         """The sessions that are there."""
-        return [(sid(n), record) for n in range(1, 4) if isinstance(record := state.get(sid(n)), dict)]
+        return [(sid(n), record) for n in range(1, self.count + 1) if isinstance(record := state.get(sid(n)), dict)]
 
     @invariant()
     def laws(self) -> None:
@@ -329,7 +348,6 @@ def _flush(url: str) -> None:
 @pytest.mark.timeout(3600 if LONG else 120)
 def test_the_laws_hold_whatever_happens(clean_store: str) -> None:
     """No order of moves, losses and crashes breaks a law."""
-    portal: AbstractContextManager[BlockingPortal] = anyio.from_thread.start_blocking_portal("asyncio")
-    with portal as running:
-        machine = type("Machine", (Lives,), {"url": clean_store, "portal": running})
+    with asyncio.Runner() as runner:
+        machine = type("Machine", (Lives,), {"url": clean_store, "runner": runner})
         run_state_machine_as_test(machine, settings=SETTINGS)

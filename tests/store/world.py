@@ -44,29 +44,31 @@ class Clock:
 
 async def snapshot(redis: Any) -> Whole:
     """Every key with its value; the type of the value tells the type of the key."""
-    keys = sorted(await redis.keys("*"))
-    pipe = redis.pipeline(transaction=False)
-    for key in keys:
-        pipe.type(key)
-    kinds = await pipe.execute()
-    for key, kind in zip(keys, kinds, strict=True):
-        {
-            b"hash": pipe.hgetall,
-            b"list": lambda key: pipe.lrange(key, 0, -1),
-            b"zset": lambda key: pipe.zrange(key, 0, -1, withscores=True),
-            b"string": pipe.get,
-        }[kind](key)
-    return {_text(key): _value(found) for key, found in zip(keys, await pipe.execute(), strict=True)}
+    return {_text(key): _value(kind, found) for key, kind, found in await redis.eval(_SNAPSHOT, 0)}
 
 
-def _value(found: Any) -> Value:
-    if isinstance(found, dict):
-        return {_text(field): _text(value) for field, value in found.items()}
-    if isinstance(found, bytes):
+_SNAPSHOT = """
+local read = {
+  hash = {'HGETALL'}, list = {'LRANGE', 0, -1}, zset = {'ZRANGE', 0, -1, 'WITHSCORES'}, string = {'GET'}
+}
+local found = {}
+for i, key in ipairs(redis.call('KEYS', '*')) do
+  local kind = redis.call('TYPE', key).ok
+  local command = read[kind]
+  found[i] = {key, kind, redis.call(command[1], key, unpack(command, 2))}
+end
+return found
+"""
+
+
+def _value(kind: bytes, found: Any) -> Value:
+    if kind == b"string":
         return _text(found)
-    if found and isinstance(found[0], bytes):
-        return [_text(item) for item in found]
-    return {_text(member): score for member, score in found}
+    items = [_text(item) for item in found]
+    if kind == b"list":
+        return items
+    pairs = dict(zip(items[::2], items[1::2], strict=True))
+    return pairs if kind == b"hash" else {member: float(score) for member, score in pairs.items()}
 
 
 def _text(value: bytes) -> str:
