@@ -1,0 +1,1 @@
+"""The forms of `make torture` and what they share; see docs/reliability.md. For benchmarks/torture.py only."""
