@@ -31,7 +31,7 @@ async def run(setting: Setting) -> Report:
     """Do the form. Raises Breach."""
     rounds = setting.pick(SHORT, FULL)
     report = Report("freeze", {"seed": setting.seed, "rounds": rounds})
-    with Valkey(setting.folder / "valkey") as server:
+    with Valkey(setting.folder / "freeze-store") as server:
         async with scene(setting.folder / "freeze", setting.chance("freeze"), url=server.url) as ca:
             await _refuses(ca)
             report.add("refusals", 1)

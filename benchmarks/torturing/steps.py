@@ -1,9 +1,9 @@
 """Form `steps`: SIGKILL at every step of the program, one step a time, and on to the end after a restart.
 
 First the scenario runs a few times without a kill and writes down each point of each step that it passes (`doors`).
-Then it runs once for each point, from a copy of one and the same beginning: a CA whose program was killed in the middle of
-its work. So the scenario begins with a recovery; it goes through every stage, a retry, a rejection, a revocation with
-its CRL by the command line, and a stop in order.
+Then it runs once for each point, from a copy of one and the same beginning: a CA whose program was killed in the middle
+of its work. So the scenario begins with a recovery; it goes through every stage, a retry, a rejection, a revocation
+with its CRL by the command line, and a stop in order.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ async def run(setting: Setting) -> Report:
     external = kills // 3
     async with scene(setting.folder / "embedded", chance) as ca:
         first = await _torture(ca, chance, kills - external, None)
-    with Valkey(setting.folder / "valkey") as server:
+    with Valkey(setting.folder / "external-store") as server:
         async with scene(setting.folder / "external", chance, url=server.url) as ca:
             second = await _torture(ca, chance, external, server)
     report = Report("store", {"seed": setting.seed, "kills": kills, "of them of an external store": external})
