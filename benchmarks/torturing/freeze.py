@@ -62,8 +62,8 @@ async def _round(ca: Scene, chance: random.Random, *, busy: bool) -> bool:
     first.signal(signal.SIGSTOP)
     second = ca.start()
     try:
+        await ca.until(lambda: bool(second.named("supervisor.ready")))
         if busy:
-            await ca.until(lambda: bool(second.named("supervisor.ready")))
             ends = time.monotonic() + chance.uniform(0.0, 0.3)
             await ca.until(lambda: time.monotonic() > ends)
         else:
