@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from ssl import SSLCertVerificationError
 from typing import Any
 
 import msgspec
@@ -78,24 +79,43 @@ def translated() -> Iterator[None]:
     except exceptions.NoScriptError:
         raise
     except exceptions.AuthenticationError as error:
-        raise Refused("config", "store.username", f"the store refuses the credentials: {error}") from None
+        why = f"the store refuses this user with the password of store.password_file: {error}"
+        raise Refused("config", "store.username", why) from None
     except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
+        if (distrust := _distrust(error)) and distrust.verify_code not in _PASSING:
+            why = f"the server's certificate is not trusted: {distrust.verify_message}"
+            raise Refused("config", "store.tls_ca_file", why) from None
         raise StoreUnavailable(f"store: {type(error).__name__}: {error}") from error
     except exceptions.ResponseError as error:
-        text = str(error)
-        if text.startswith("LEASE"):
-            raise LeaseLost("the lease is not ours any more") from None
-        if text.split(" ", 1)[0] in {
-            "MISCONF",
-            "OOM",
-            "LOADING",
-            "READONLY",
-            "MASTERDOWN",
-            "CLUSTERDOWN",
-            "BUSY",
-            "NOREPLICAS",
-        }:
-            raise StoreUnavailable(f"store: {text}") from error
-        raise
+        if (meant := _meaning(error)) is None:
+            raise
+        raise meant from error
     except exceptions.RedisError as error:
         raise StoreUnavailable(f"store: {type(error).__name__}: {error}") from error
+
+
+def _meaning(error: exceptions.ResponseError) -> Exception | None:
+    """What the server's refusal of a command means to the domain; None for a fault of ours."""
+    text = str(error)
+    if text.startswith("LEASE"):
+        return LeaseLost("the lease is not ours any more")
+    if isinstance(error, exceptions.NoPermissionError) or _FORBIDDEN in text:
+        return Refused("config", "store.username", f"the user lacks a permission (docs/operation.md): {text}")
+    if isinstance(error, _UNABLE) or text.startswith(_UNABLE_TEXTS):
+        return StoreUnavailable(f"store: {text}")
+    return None
+
+
+_UNABLE = (exceptions.OutOfMemoryError, exceptions.ReadOnlyError, exceptions.ClusterDownError)
+"""redis-py takes the code out of their texts; MASTERDOWN is a ClusterDownError, LOADING a ConnectionError."""
+_UNABLE_TEXTS = ("MISCONF ", "BUSY ", "NOREPLICAS ", "OOM ", "READONLY ", "WAITAOF cannot be used")
+_FORBIDDEN = "The user executing the script can't"
+_PASSING = (9, 10)
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED: the server's to mend, no setting of ours is wrong."""
+
+
+def _distrust(error: BaseException | None) -> SSLCertVerificationError | None:
+    """The failed check of a certificate behind a connection's error."""
+    while error is not None and not isinstance(error, SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error

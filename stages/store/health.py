@@ -11,7 +11,11 @@ from stages.store.store import Store
 
 
 class StoreCheck(msgspec.Struct, frozen=True):
-    """What was found: server and version, and one sentence for each thing that is missing (a loud warning at start)."""
+    """What was found: server and version, and one sentence for each thing that is missing (a loud warning at start).
+
+    `has_waitaof` says whether WAITAOF can be asked for: the server knows it, the user may use it, and there is an
+    append-only file.
+    """
 
     server: str
     version: str
@@ -28,13 +32,13 @@ async def check_store(store: Store) -> StoreCheck:
         raise Refused("config", "store.url", f"the server is Redis {version}; 7.0 or a Valkey is needed")
     warnings = []
     config = await _config(store)
-    waitaof = await _knows(store, "waitaof")
-    if not int(info.get("aof_enabled", 0)):
+    durable = bool(int(info.get("aof_enabled", 0)))
+    waitaof = durable and await _has_waitaof(store)
+    if not durable:
         warnings.append("appendonly is off: what clients were told is gone when the server dies; set appendonly yes")
-    elif config.get("appendfsync") not in {"always", None} and not waitaof:
+    elif (appendfsync := config.get("appendfsync", "not told")) != "always" and not waitaof:
         warnings.append(
-            f"appendfsync is {config['appendfsync']} and the server has no WAITAOF: the last second can be lost;"
-            " set appendfsync always"
+            f"appendfsync is {appendfsync} and there is no WAITAOF: the last second can be lost; set appendfsync always"
         )
     policy = config.get("maxmemory-policy") or str(info.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
@@ -49,19 +53,18 @@ async def check_store(store: Store) -> StoreCheck:
 async def _config(store: Store) -> dict[str, str]:
     try:
         found = await store.call(store.redis.config_get("appendfsync", "maxmemory-policy"))
-    except ResponseError:
+    except (ResponseError, Refused):
         return {}  # managed servers forbid CONFIG; INFO has to do
     return {_str(key): _str(value) for key, value in found.items()}
 
 
-async def _knows(store: Store, command: str) -> bool:
+async def _has_waitaof(store: Store) -> bool:
+    """Asks for it as a group of moves will; Redis 7.0 does not know it, and a user may be forbidden to use it."""
     try:
-        answer = await store.call(store.redis.execute_command("COMMAND", "INFO", command))  # type: ignore[no-untyped-call]
-    except ResponseError:
+        await store.call(store.redis.execute_command("WAITAOF", 1, 0, 1))  # type: ignore[no-untyped-call]
+    except (ResponseError, Refused):
         return False
-    if isinstance(answer, dict):
-        return bool(answer)
-    return bool(answer and answer[0])
+    return True
 
 
 def _str(value: object) -> str:

@@ -14,7 +14,7 @@ from stages.store.health import check_store
 from stages.store.reading import Overview, each_session, overview, quarantined, read_whole
 from stages.store.records import Garbled
 from stages.store.store import Store
-from tests.store.world import CHALLENGE, World, sid
+from tests.store.world import CHALLENGE, World, knows, sid
 
 pytestmark = pytest.mark.anyio
 
@@ -101,9 +101,10 @@ async def test_the_overview_counts_every_place(world: World) -> None:
 
 
 async def test_a_store_that_keeps_what_it_says_has_no_warnings(world: World) -> None:
-    """The embedded store is set up as the law asks."""
+    """With `appendfsync always` there is nothing to say, with WAITAOF or without it (Redis 7.0)."""
+    server = "valkey" if "valkey_version" in await world.redis.info("server") else "redis"
     found = await check_store(world.store)
-    assert (found.server, found.warnings, found.has_waitaof) == ("valkey", (), True)
+    assert (server, (), await knows(world.redis, "waitaof")) == (found.server, found.warnings, found.has_waitaof)
 
 
 @pytest.mark.parametrize(
@@ -123,9 +124,20 @@ async def test_a_store_that_may_forget_is_warned_of(world: World, setting: str, 
         await world.redis.config_set(setting, good)
 
 
+async def test_a_store_that_syncs_each_second_is_warned_of_where_it_cannot_be_waited_for(world: World) -> None:
+    """`appendfsync everysec` is enough for a server with WAITAOF, and for no other."""
+    await world.redis.config_set("appendfsync", "everysec")
+    try:
+        found = await check_store(world.store)
+        assert [warning[:23] for warning in found.warnings] == ["appendfsync is everysec"] * (not found.has_waitaof)
+    finally:
+        await world.redis.config_set("appendfsync", "always")
+
+
 async def test_the_script_cache_may_be_flushed_at_any_time(clean_store: str, world: World) -> None:
     """A server that restarted knows no scripts; they are loaded again."""
-    store = Store(StoreSettings(url=clean_store, wait_aof_timeout=1000), world.clock)
+    wait = 1000 if await knows(world.redis, "waitaof") else 0
+    store = Store(StoreSettings(url=clean_store, wait_aof_timeout=wait), world.clock)
     for _ in range(2):
         await world.redis.script_flush()
         assert (await store.group([])).results == []

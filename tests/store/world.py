@@ -42,6 +42,11 @@ class Clock:
         return self.now
 
 
+async def knows(redis: Any, command: str) -> bool:
+    """Whether the server has a command, by its own list."""
+    return command.encode() in await redis.execute_command("COMMAND LIST")
+
+
 async def snapshot(redis: Any) -> Whole:
     """Every key with its value; the type of the value tells the type of the key."""
     return {_text(key): _value(kind, found) for key, kind, found in await redis.eval(_SNAPSHOT, 0)}
