@@ -5,11 +5,11 @@ Places are gathered as integers, not as texts: a million sessions then cost tens
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from stages.store.found import Found
 from stages.store.keys import Keys
 from stages.store.lease import Lease
 from stages.store.store import Store
@@ -20,20 +20,22 @@ TWICE = 1024
 
 
 class Batch(msgspec.Struct, array_like=True):
-    """A batch of active-requests: entries looked at, finished ones among them, and what was found for each."""
+    """A batch of active-requests: entries looked at, finished ones among them, and each as it was found."""
 
+    looked: int
+    dropped: int
+    found: list[Found]
+
+
+class _RawBatch(msgspec.Struct, array_like=True):
     looked: int
     dropped: int
     found: list[msgspec.Raw]
 
 
-class _Entry(msgspec.Struct, array_like=True):
-    session: str
-    values: list[str | bool] | str
-
-
 _decode_batch = msgspec.msgpack.Decoder(Batch).decode
-_decode_entry = msgspec.msgpack.Decoder(_Entry).decode
+_decode_raw_batch = msgspec.msgpack.Decoder(_RawBatch).decode
+_decode_found = msgspec.msgpack.Decoder(Found).decode
 _decode_results = msgspec.msgpack.Decoder(list[str]).decode
 
 
@@ -45,21 +47,26 @@ def fingerprint(session: str | bytes) -> int:
         return hash(bytes(session, "utf-8", "replace") if isinstance(session, str) else session) & (2**60 - 1)
 
 
-def entries(batch: Batch) -> Iterator[tuple[str, list[str | bool] | str]]:
-    """Each session of a batch with its values, or the text of why it cannot be read."""
-    for raw in batch.found:
-        try:
-            entry = _decode_entry(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            yield _session_of(raw), "not UTF-8 text"
-        else:
-            yield entry.session, entry.values
-
-
-def _session_of(raw: msgspec.Raw) -> str:
-    head: Any = msgspec.msgpack.decode(raw, type=tuple[msgspec.Raw, msgspec.Raw])
+def _read_batch(answer: bytes) -> Batch:
     try:
-        return msgspec.msgpack.decode(head[0], type=str)
+        return _decode_batch(answer)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raw = _decode_raw_batch(answer)
+        return Batch(raw.looked, raw.dropped, [_read_found(one) for one in raw.found])
+
+
+def _read_found(raw: msgspec.Raw | bytes) -> Found:
+    """One session; one that holds more than UTF-8 text is unreadable, and the others are not touched by that."""
+    try:
+        return _decode_found(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Found(_session_of(raw), unreadable="not UTF-8 text")
+
+
+def _session_of(raw: msgspec.Raw | bytes) -> str:
+    first, *_ = msgspec.msgpack.decode(raw, type=list[msgspec.Raw])
+    try:
+        return msgspec.msgpack.decode(first, type=str)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return "?"
 
@@ -98,10 +105,8 @@ class Scanner:
                 start += _PAGE
         return places
 
-    async def look_up(
-        self, places: dict[int, int], living: Iterable[str], dead: Iterable[str]
-    ) -> list[tuple[str, list[str | bool] | str, int]]:
-        """The full ids and values of sessions known by fingerprint and places only; the lists are read once more."""
+    async def look_up(self, places: dict[int, int], living: Iterable[str], dead: Iterable[str]) -> list[Found]:
+        """What is found of sessions known by fingerprint and places only; the lists are read once more."""
         inflight = [self.keys.inflight(supervisor) for supervisor in (*living, *dead)]
         ids: dict[str, int] = {}
         redis = self._store.redis
@@ -115,16 +120,16 @@ class Scanner:
                     ids[session.decode("utf-8", "backslashreplace")] = bits
         found = []
         for session, bits in ids.items():
-            answer = await self._store.script("look.lua", [self.keys.session(session)], [session])
-            entry = _decode_entry(answer)
-            found.append((session, entry.values, bits))
+            one = _read_found(await self._store.script("look.lua", [self.keys.session(session)], [session]))
+            one.places = bits
+            found.append(one)
         return found
 
     async def batch(self, size: int, *, rotate: bool, offset: int = 0) -> Batch:
         """The next batch; `rotate` drops finished sessions and moves the rest to the head, else nothing changes."""
         mode = "rotate" if rotate else "look"
         answer = await self._store.script("scan.lua", [self.keys.active], [self.keys.prefix, size, mode, offset])
-        return _decode_batch(answer)
+        return _read_batch(answer)
 
     async def carry_out(
         self,

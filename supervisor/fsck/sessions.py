@@ -16,9 +16,10 @@ from stages.ca.intent import Intent
 from stages.errors import Refused
 from stages.proofs import proven_at, unproven
 from stages.session import Session, State
+from stages.store.found import Found
 from stages.store.records import Garbled, read_session
 from supervisor.fsck.breach import Breach, Mend
-from supervisor.recovery.decide import DEAD, GONE, Action, Found, Limits, Places, decide
+from supervisor.recovery.decide import DEAD, GONE, Action, Limits, Places, decide
 
 _NO_LIMITS = Limits(0, 0, 0)
 _BEFORE_EVERYTHING = 0

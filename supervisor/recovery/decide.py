@@ -7,6 +7,7 @@ from enum import IntFlag, StrEnum
 import msgspec
 
 from stages.session import SCHEMA, State
+from stages.store.found import Found
 
 
 class Action(StrEnum):
@@ -42,30 +43,6 @@ DELAYED_OF = dict(zip(State, (16, 32, 64, 128), strict=True))
 _LIVING, _DEAD, _TWICE = int(Places.INFLIGHT_LIVING), int(Places.INFLIGHT_DEAD), int(Places.TWICE)
 
 
-class Found(msgspec.Struct):
-    """One session as the scan found it.
-
-    Attributes:
-        session: its id.
-        unreadable: why it cannot be read, "" when it can.
-        live, state, created, waiting, schema: the fields' text, None where missing.
-        serial: whether one is reserved (an intent is on record).
-        cert: whether a session in state issue has a certificate on record.
-        places: bits of `Places`.
-    """
-
-    session: str
-    unreadable: str = ""
-    live: str | None = None
-    state: str | None = None
-    created: str | None = None
-    waiting: str | None = None
-    schema: str | None = None
-    serial: bool = False
-    cert: bool = False
-    places: int = 0
-
-
 class Limits(msgspec.Struct, frozen=True):
     """Seconds since its creation after which a session is too old for a state; 0 means never."""
 
@@ -76,7 +53,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     def of(self, state: State) -> int:
         """The limit of one state."""
-        limit: int = getattr(self, state.value)
+        limit: int = getattr(self, state)
         return limit
 
 

@@ -6,20 +6,27 @@ Decisions are made from what was read; the script that carries one out looks aga
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
+import anyio
+import anyio.lowlevel
 import msgspec
 import structlog
 
 from stages.session import Problem
+from stages.store.found import Found
 from stages.store.lease import Lease
 from stages.store.records import encode_problem
-from stages.store.scanning import Scanner, entries, fingerprint
-from supervisor.recovery.decide import Action, Decision, Found, Limits, decide
+from stages.store.scanning import Batch, Scanner, fingerprint
+from supervisor.recovery.decide import LEAVE, LEAVE_WAITING, Action, Decision, Limits, decide
 
 log = structlog.get_logger()
 
-_LEAVE = Action.LEAVE
+_TURN = 100
+"""Sessions decided about before others get their turn: the stages run while a sweep does."""
+
+_Wire: TypeAlias = tuple[str, str, str, str]
 
 
 class Report(msgspec.Struct):
@@ -31,9 +38,15 @@ class Report(msgspec.Struct):
     actions: Counter[str] = msgspec.field(default_factory=Counter)
     left: int = 0
 
+    def count(self, decision: Decision, times: int) -> None:
+        """Count a decision; not at all is not noted."""
+        if times:
+            self.rows[decision.row] += times
+            self.actions[decision.action] += times
+
     def changed(self) -> int:
         """Sessions that were not where they belonged."""
-        return sum(n for action, n in self.actions.items() if action != _LEAVE) - self.left
+        return sum(n for action, n in self.actions.items() if action != Action.LEAVE) - self.left
 
 
 Progress = Callable[[int, int], None]
@@ -66,80 +79,108 @@ class Recovery:
         self._now = now
         self._progress = progress
         self._judged = judged or _log_decision
-        self._living: list[str] = []
-        self._dead: list[str] = []
 
     async def run(self) -> Report:
         """Scan once. Raises LeaseLost and StoreUnavailable; a scan that ended early does no harm."""
-        report = Report()
-        scanner, rotate = self._scanner, self._lease is not None
-        self._living, self._dead = await scanner.supervisors(self._lease.supervisor if self._lease else "")
+        report, scanner = Report(), self._scanner
+        living, dead = await scanner.supervisors(self._lease.supervisor if self._lease else "")
         total = await scanner.count()
-        places = await scanner.places(self._living, self._dead)
-        looked = 0
-        while looked < total:
-            size = min(self._batch, total - looked)
-            batch = await scanner.batch(size, rotate=rotate, offset=looked)
-            if not batch.looked:
-                break
-            looked += batch.looked
-            report.dropped += batch.dropped
-            decisions = []
-            for session, values in entries(batch):
-                found = _found(session, values, places.pop(fingerprint(session), 0))
-                decision = decide(found, self._now, self._limits)
-                report.rows[decision.row] += 1
-                report.actions[decision.action] += 1
-                if decision.action is not _LEAVE and not (decision.action is Action.DROP and not found.places):
-                    self._judged(session, decision)
-                    decisions.append(_wire(session, decision, found))
-            report.seen += batch.looked
-            await self._carry_out(decisions, report)
+        places = await scanner.places(living, dead)
+        batch = await self._read(0, total)
+        while batch.looked:
+            done = report.seen + batch.looked
+            following = _Following()
+            # While this batch is decided about, the store reads the next one.
+            async with anyio.create_task_group() as group:
+                group.start_soon(following.run, self._read, done, total)
+                for found in batch.found:
+                    found.places = places.pop(fingerprint(found.session), 0)
+                wanted = await self._judge(batch.found, report)
+            await self._carry_out(wanted, report)
+            report.seen, report.dropped = done, report.dropped + batch.dropped
             if self._progress:
-                self._progress(looked, total)
-        await self._strays(places, report)
+                self._progress(done, total)
+            batch = following.result()
+        if places:
+            await self._strays(await scanner.look_up(places, living, dead), report)
         return report
 
-    async def _carry_out(self, decisions: list[tuple[str, str, str, str]], report: Report) -> None:
+    async def _read(self, offset: int, total: int) -> Batch:
+        size = min(self._batch, total - offset)
+        if size <= 0:
+            return Batch(0, 0, [])
+        return await self._scanner.batch(size, rotate=self._lease is not None, offset=offset)
+
+    async def _judge(self, batch: list[Found], report: Report) -> list[_Wire]:
+        """Decide about each session, and say what is to be done."""
+        wanted = []
+        in_place = waiting = 0
+        for number, found in enumerate(batch):
+            if not number % _TURN:
+                await anyio.lowlevel.checkpoint()
+            decision = decide(found, self._now, self._limits)
+            # Nearly every session is one of these two.
+            if decision is LEAVE:
+                in_place += 1
+            elif decision is LEAVE_WAITING:
+                waiting += 1
+            else:
+                report.count(decision, 1)
+                # The script that read the batch has dropped what is finished; it may still stand in a list.
+                if decision.action is not Action.DROP or found.places:
+                    self._judged(found.session, decision)
+                    wanted.append(_wire(found, decision))
+        report.count(LEAVE, in_place)
+        report.count(LEAVE_WAITING, waiting)
+        return wanted
+
+    async def _carry_out(self, wanted: list[_Wire], report: Report) -> None:
         if self._lease is None:
             return
-        for start in range(0, len(decisions), self._batch):
-            part = decisions[start : start + self._batch]
+        for start in range(0, len(wanted), self._batch):
+            part = wanted[start : start + self._batch]
             results = await self._scanner.carry_out(part, self._lease, keep=self._keep)
             report.left += sum(result != "done" for result in results)
 
-    async def _strays(self, places: dict[int, int], report: Report) -> None:
+    async def _strays(self, strays: list[Found], report: Report) -> None:
         """What stands in a list and not in active-requests: a dead session, or one that was submitted just now.
 
-        Those are decided about like the others; most are where they belong.
+        Those are decided about like the others; most are where they belong, and are not counted.
         """
-        if not places:
-            return
-        decisions = []
-        for session, values, bits in await self._scanner.look_up(places, self._living, self._dead):
-            found = _found(session, values, bits)
-            decision = decide(found, self._now, self._limits)
-            if decision.action is not _LEAVE:
-                self._judged(session, decision)
-                report.rows[decision.row] += 1
-                report.actions[decision.action] += 1
-                decisions.append(_wire(session, decision, found))
-        await self._carry_out(decisions, report)
+        counted = Report()
+        wanted = await self._judge(strays, counted)
+        for decision in (LEAVE, LEAVE_WAITING):
+            counted.rows.pop(decision.row, None)
+        counted.actions.pop(Action.LEAVE, None)
+        report.rows += counted.rows
+        report.actions += counted.actions
+        await self._carry_out(wanted, report)
 
 
-def _found(session: str, values: list[str | bool] | str, places: int) -> Found:
-    if isinstance(values, str):
-        return Found(session=session, unreadable=values[:100], places=places)
-    live, state, created, waiting, schema, serial = (None if v is False else v for v in values[:6])
-    cert = len(values) > 6 and values[6] is True  # noqa: PLR2004  the seventh value of scan.lua
-    return Found(session, "", live, state, created, waiting, schema, serial is not None, cert, places)  # type: ignore[arg-type]
+class _Following:
+    """The next batch on its way; a fault is raised where the batch is asked for, by its own name and not in a group."""
+
+    def __init__(self) -> None:
+        self._batch = Batch(0, 0, [])
+        self._fault: Exception | None = None
+
+    async def run(self, read: Callable[[int, int], Awaitable[Batch]], offset: int, total: int) -> None:
+        try:
+            self._batch = await read(offset, total)
+        except Exception as fault:  # noqa: BLE001  raised by `result`
+            self._fault = fault
+
+    def result(self) -> Batch:
+        if self._fault is not None:
+            raise self._fault
+        return self._batch
 
 
-def _wire(session: str, decision: Decision, found: Found) -> tuple[str, str, str, str]:
+def _wire(found: Found, decision: Decision) -> _Wire:
     reason = ""
     if decision.action is Action.KILL:
         reason = encode_problem(Problem("serverInternal", f"ended by recovery: {decision.reason}"))
-    return (session, decision.action.value, found.state or "", reason)
+    return (found.session, decision.action.value, found.state or "", reason)
 
 
 def _log_decision(session: str, decision: Decision) -> None:

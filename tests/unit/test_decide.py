@@ -10,9 +10,10 @@ import pytest
 from msgspec.structs import replace
 
 from stages.session import State
+from stages.store.found import Found
 from stages.store.scanning import TWICE
 from supervisor.recovery import decide as module
-from supervisor.recovery.decide import DELAYED_OF, PENDING_OF, Action, Decision, Found, Limits, Places, decide
+from supervisor.recovery.decide import DELAYED_OF, PENDING_OF, Action, Decision, Limits, Places, decide
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_800_000_000

@@ -2,35 +2,25 @@
 -- KEYS: 1 active-requests.
 -- ARGV: prefix, batch size, mode ('rotate': finished sessions are dropped and the rest goes to the head, so that
 -- the next batch is at the tail; 'look': nothing changes), offset from the tail (mode 'look').
--- Returns msgpack {entries looked at, finished among them, {{session, values} ...}}: values are those of live, state,
--- created, waiting, schema, serial (false where missing) and whether a session in state issue has a certificate; or an
--- error text when the session cannot be read.
+-- Returns msgpack {entries looked at, finished among them, {each as in found.lua ...}}.
+
+--@include found.lua
 
 local prefix, size, mode, offset = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local batch
 if mode == 'rotate' then
-  batch = redis.call('RPOP', KEYS[1], size) or {}
+  batch = call('RPOP', KEYS[1], size) or {}
 else
-  batch = redis.call('LRANGE', KEYS[1], -offset - size, -offset - 1)
+  batch = call('LRANGE', KEYS[1], -offset - size, -offset - 1)
 end
-local found, kept, dropped = {}, {}, 0
-for _, session in ipairs(batch) do
-  local key = prefix .. session
-  local values = redis.pcall('HMGET', key, 'live', 'state', 'created', 'waiting', 'schema', 'serial')
-  if values.err then
-    found[#found + 1] = {session, values.err}
-    kept[#kept + 1] = session
-  elseif values[1] == 'False' or not (values[1] or values[2] or values[3]) then
-    dropped = dropped + 1
-    found[#found + 1] = {session, values}
-  else
-    values[7] = values[2] == 'issue' and redis.call('HSTRLEN', key, 'cert') > 0
-    found[#found + 1] = {session, values}
-    kept[#kept + 1] = session
-  end
+local all, kept = {}, {}
+for i, session in ipairs(batch) do
+  local one, finished = found(session, prefix .. session)
+  all[i] = one
+  if not finished then kept[#kept + 1] = session end
 end
 if mode == 'rotate' then
   -- Lua's unpack has room for some 8,000 values; a call that failed here would lose the batch.
-  for from = 1, #kept, 1000 do redis.call('LPUSH', KEYS[1], unpack(kept, from, math.min(from + 999, #kept))) end
+  for from = 1, #kept, 1000 do call('LPUSH', KEYS[1], unpack(kept, from, math.min(from + 999, #kept))) end
 end
-return cmsgpack.pack({#batch, dropped, found})
+return cmsgpack.pack({#batch, #batch - #kept, all})
