@@ -38,7 +38,7 @@ bench: $(READY) ## Measure how many certificates a second, and where the time go
 torture: $(READY) ## Kill the program and its store again and again under load, then look for lost or doubled work.
 	@$(PY) benchmarks/torture.py $(ARGS)
 
-soak: $(READY) ## Run for hours under a steady load and watch memory, files and speed.
+soak: $(READY) ## Ten minutes of mixed load, kills, stops and reloads; then the laws and the memory.
 	@$(PY) benchmarks/soak.py $(ARGS)
 
 run: $(READY) ## Run the supervisor with ./config.toml; `ca-supervisor init` comes first.

@@ -59,11 +59,14 @@ async def read_whole(store: Store, session: str) -> Session | None:
 
 
 async def each_session(store: Store) -> AsyncIterator[Session | Garbled]:
-    """Every session in active-requests without its challenges, the newest first; an unreadable one comes as Garbled."""
-    start = 0
-    while page := await store.call(store.redis.lrange(store.keys.active, start, start + _PAGE - 1)):
+    """Every session in active-requests without its challenges, the newest first; an unreadable one comes as Garbled.
+
+    The ids are read at once: a sweep may rotate the list meanwhile, and pages of it would miss some.
+    """
+    active = await store.call(store.redis.lrange(store.keys.active, 0, -1))
+    for start in range(0, len(active), _PAGE):
         pipe = store.redis.pipeline(transaction=False)
-        ids = [entry.decode("utf-8", "backslashreplace") for entry in page]
+        ids = [entry.decode("utf-8", "backslashreplace") for entry in active[start : start + _PAGE]]
         for session in ids:
             pipe.hgetall(store.keys.session(session))
             pipe.lrange(store.keys.names(session), 0, -1)
@@ -78,7 +81,6 @@ async def each_session(store: Store) -> AsyncIterator[Session | Garbled]:
                     yield Garbled(session, "record", "not UTF-8 text")
                 except Garbled as fault:
                     yield fault
-        start += _PAGE
 
 
 async def quarantined(store: Store) -> list[str]:

@@ -208,7 +208,8 @@ def _refuse_existing(*files: Path) -> None:
 def _make_directories(*files: Path) -> None:
     for file in files:
         try:
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (file.parent.parent, file.parent):  # data_dir and ca/: mkdir's mode is not for its parents
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise Refused("config", str(file.parent), f"cannot be made: {error.strerror}") from None
 

@@ -13,7 +13,7 @@ from stages.store.store import Store
 from supervisor.build import Domain
 from supervisor.cli import output
 from supervisor.cli.invocation import Invocation, shared
-from supervisor.cli.recovering import _leased, _owned
+from supervisor.cli.recovering import leased, owned
 from supervisor.cli.stores import work_in
 from supervisor.config import Settings
 from supervisor.exit_codes import ExitCode
@@ -41,7 +41,7 @@ def fsck(invocation: Invocation, repair: bool) -> int:  # noqa: FBT001  click gi
     async def work() -> tuple[Report, int]:
         if not repair:
             return await work_in(settings, invocation, look), 0
-        async with _owned(settings, invocation) as store, _leased(settings, invocation, store) as lease:
+        async with owned(settings, invocation) as store, leased(settings, invocation, store) as lease:
             recovery = Recovery(
                 Scanner(store),
                 lease,

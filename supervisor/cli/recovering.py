@@ -78,7 +78,7 @@ def recover(invocation: Invocation, dry_run: bool) -> None:  # noqa: FBT001  cli
         return await scan(store, None)
 
     async def act() -> Report:
-        async with _owned(settings, invocation) as store, _leased(settings, invocation, store) as lease:
+        async with owned(settings, invocation) as store, leased(settings, invocation, store) as lease:
             return await scan(store, lease)
 
     report = anyio.run(work_in, settings, invocation, look) if dry_run else anyio.run(act)
@@ -86,7 +86,7 @@ def recover(invocation: Invocation, dry_run: bool) -> None:  # noqa: FBT001  cli
 
 
 @asynccontextmanager
-async def _owned(settings: Settings, invocation: Invocation) -> AsyncIterator[Store]:
+async def owned(settings: Settings, invocation: Invocation) -> AsyncIterator[Store]:
     """The store; of the embedded one this command must be the owner."""
     if not is_embedded(settings):
         async with opened(settings, invocation.clock) as store:
@@ -104,7 +104,7 @@ async def _owned(settings: Settings, invocation: Invocation) -> AsyncIterator[St
 
 
 @asynccontextmanager
-async def _leased(settings: Settings, invocation: Invocation, store: Store) -> AsyncIterator[Lease]:
+async def leased(settings: Settings, invocation: Invocation, store: Store) -> AsyncIterator[Lease]:
     """The lease of the store, kept while the block runs.
 
     Raises:
