@@ -33,7 +33,7 @@ from tests.store.world import CHALLENGE, KEEP, NOW, Clock, Whole, World, certifi
 
 LONG = os.environ.get("CA_SUPERVISOR_LONG") == "1"
 SETTINGS = settings(
-    max_examples=1000 if LONG else 40,
+    max_examples=1000 if LONG else 30,
     stateful_step_count=100 if LONG else 20,
     deadline=None,
     derandomize=not LONG,
@@ -166,7 +166,7 @@ class Lives(RuleBasedStateMachine):
         """A supervisor commits what a stage said about a session that it holds."""
         supervisor = self.supervisors[name]
         session = supervisor.held[sorted(supervisor.held)[number % len(supervisor.held)]]
-        if session.state is State.ISSUE and choice > 3:
+        if session.state is State.ISSUE:
             self.send(name, (moves.reserve(session.id, f"{number + 1:02x}", "{}"),), (), lose=False)
         if session.id not in self.supervisors[name].held:
             return
@@ -226,7 +226,7 @@ class Lives(RuleBasedStateMachine):
         """Clients move, in whatever state their sessions are."""
         random = Random(seed)
         for _ in range(8):
-            self.client(sid(random.randint(max(1, self.count - 5), self.count)), random.randrange(20))
+            self.client(sid(random.randint(max(1, self.count - 5), self.count)), random.randrange(10))
             self.laws()
 
     def client(self, session: str, choice: int) -> None:
