@@ -23,23 +23,28 @@ sys.path.insert(0, str(ROOT))
 import msgspec  # noqa: E402  the root comes into the path first
 from rich.console import Console  # noqa: E402  as above
 
-from benchmarks import peers  # noqa: E402  as above
-from benchmarks.figures import CannotRun, Figure, Setting, markdown, table  # noqa: E402  as above
+from benchmarks import page, peers  # noqa: E402  as above
+from benchmarks.figures import CannotRun, Figure, Setting, markdown, summary, table  # noqa: E402  as above
 
-MEASURES = ("machinery", "alone", "real")
-_BEGIN, _END = "<!-- begin: written by bench.py -->", "<!-- end: written by bench.py -->"
+MEASURES = ("machinery", "alone", "real", "idle", "recovery", "restart", "memory")
+_WIDTH = 150
+"""Columns where the output is no terminal."""
 
 
 def main() -> int:
     """Run what was asked for; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="smaller runs, less than 90 s in all")
+    parser.add_argument("--short", action="store_true", help="smaller runs, less than 100 s in all")
     parser.add_argument("--only", action="append", choices=MEASURES, help="this measure; may be given again")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the tables into FILE, between its marks")
     parser.add_argument("--strict", action="store_true", help="end with 2 when a target was missed")
     options = parser.parse_args()
-    console, wanted = Console(), options.only or MEASURES
+    wanted = [name for name in MEASURES if name in (options.only or MEASURES)]
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+    if options.write and not (options.write.is_file() and page.has_marks(options.write.read_text())):
+        console.print(f"cannot run: {options.write} has no line {page.BEGIN} and after it {page.END}", style="bold red")
+        return 1
     python = None
     if "machinery" in wanted:
         try:
@@ -53,29 +58,27 @@ def main() -> int:
         try:
             found[module.TITLE] = module.measure(setting)
         except CannotRun as why:
-            console.print(f"{name}: cannot run: {why}", style="bold red")
+            console.print(f"{name}: cannot run: {why}", style="bold red", markup=False)
             failed = True
             continue
         console.print(table(f"{module.TITLE} ({time.monotonic() - began:.0f} s)", found[module.TITLE]))
+    figures = [figure for part in found.values() for figure in part]
+    console.print(summary(figures), style="bold")
     if options.json:
         options.json.write_text(json.dumps({"machine": _machine(), "figures": msgspec.to_builtins(found)}, indent=1))
     if options.write:
         _write(options.write, found, sys.argv[1:])
     if failed:
         return 1
-    missed = any(figure.missed_by for figures in found.values() for figure in figures)
-    return 2 if missed and options.strict else 0
+    return 2 if options.strict and any(figure.missed for figure in figures) else 0
 
 
 def _write(file: Path, found: dict[str, list[Figure]], arguments: list[str]) -> None:
     """Replace what stands between the marks of a file."""
-    before, begin, rest = file.read_text().partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not (begin and end):
-        raise SystemExit(f"{file} has no line {_BEGIN} and after it {_END}")
-    said = [f"`python benchmarks/bench.py {' '.join(arguments)}`: {_machine()}\n"]
-    said += [markdown(title, figures) for title, figures in found.items()]
-    file.write_text(before + begin + "\n" + "\n".join(said) + end + after)
+    figures = [figure for part in found.values() for figure in part]
+    said = [f"`python benchmarks/bench.py {' '.join(arguments)}`: {_machine()}.\n\n{summary(figures)}.\n"]
+    said += [markdown(title, part) for title, part in found.items()]
+    file.write_text(page.between_marks(file.read_text(), "\n".join(said)))
 
 
 def _machine() -> str:

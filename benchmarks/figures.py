@@ -33,7 +33,7 @@ class Figure(msgspec.Struct, frozen=True):
         figure: the value with its unit.
         floor: what it is measured against in the same run, "" for none.
         target: what it must reach, "" for a figure that only explains another.
-        missed_by: "" when the target was reached.
+        missed: whether it did not reach that.
         values: the raw numbers, for --json.
     """
 
@@ -41,25 +41,27 @@ class Figure(msgspec.Struct, frozen=True):
     figure: str
     floor: str = ""
     target: str = ""
-    missed_by: str = ""
+    missed: bool = False
     values: dict[str, float] = {}
 
     @property
     def verdict(self) -> str:
-        """One word, or by how much it was missed."""
+        """Whether the target was reached."""
         if not self.target:
             return ""
-        return f"missed by {self.missed_by}" if self.missed_by else "reached"
+        return f"missed: {self.figure} of {self.target}" if self.missed else "reached"
 
 
 def at_least(what: str, value: float, target: float, unit: str, *, floor: str = "", places: int = 0) -> Figure:
     """A figure that must not be below its target."""
-    return _judged(what, value, target, unit, floor, places, "at least", short=max(0.0, 1 - value / target))
+    said = f"at least {target:,.{places}f}{unit}"
+    return Figure(what, f"{value:,.{places}f}{unit}", floor, said, value < target, {"value": value, "target": target})
 
 
 def at_most(what: str, value: float, target: float, unit: str, *, floor: str = "", places: int = 0) -> Figure:
     """A figure that must not be above its target."""
-    return _judged(what, value, target, unit, floor, places, "at most", short=max(0.0, value / target - 1))
+    said = f"at most {target:,.{places}f}{unit}"
+    return Figure(what, f"{value:,.{places}f}{unit}", floor, said, value > target, {"value": value, "target": target})
 
 
 def told(what: str, value: float, unit: str, *, floor: str = "", places: int = 0) -> Figure:
@@ -67,17 +69,12 @@ def told(what: str, value: float, unit: str, *, floor: str = "", places: int = 0
     return Figure(what, f"{value:,.{places}f}{unit}", floor, values={"value": value})
 
 
-def _judged(
-    what: str, value: float, target: float, unit: str, floor: str, places: int, word: str, short: float
-) -> Figure:
-    return Figure(
-        what,
-        f"{value:,.{places}f}{unit}",
-        floor,
-        f"{word} {target:,.{places}f}{unit}",
-        f"{short:.0%}" if short else "",
-        {"value": value, "target": target},
-    )
+def summary(figures: Iterable[Figure]) -> str:
+    """One line: how many targets were reached, and which were not."""
+    judged = [figure for figure in figures if figure.target]
+    missed = [f"{figure.what} ({figure.figure})" for figure in judged if figure.missed]
+    said = f"{len(judged) - len(missed)} of {len(judged)} targets reached"
+    return f"{said}; missed: {'; '.join(missed)}" if missed else said
 
 
 def median(values: Iterable[float]) -> float:
@@ -91,7 +88,7 @@ def table(title: str, figures: Sequence[Figure]) -> Table:
     for name in ("what", "figure", "measured against", "target", "verdict"):
         made.add_column(name, justify="right" if name == "figure" else "left")
     for figure in figures:
-        style = "" if not figure.target else ("red" if figure.missed_by else "green")
+        style = "" if not figure.target else ("red" if figure.missed else "green")
         made.add_row(figure.what, figure.figure, figure.floor, figure.target, figure.verdict, style=style)
     return made
 

@@ -38,3 +38,8 @@ def cpu_seconds(pid: int) -> float:
     """The CPU time that a process has used, in ticks of 10 ms."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_nanoseconds(pid: int) -> int:
+    """The CPU time of all threads of a process that live, exactly (proc(5), schedstat): for what uses next to none."""
+    return sum(int(file.read_text().split()[0]) for file in Path(f"/proc/{pid}/task").glob("*/schedstat"))

@@ -34,7 +34,9 @@ def measure(setting: Setting) -> list[Figure]:
                 found.append(_peer(setting, name, setting.pick(500, 1500)))
     rate, floor = median(run["rate"] for run in ours), median(run["rate"] for run in bare)
     figures = []
-    if peers:
+    if not peers:
+        figures.append(Figure("times the fastest peer (the aim is 25)", "not measured", "the peers are not here"))
+    else:
         rates = {name: median(found) for name, found in peers.items()}
         fastest = max(rates, key=lambda name: rates[name])
         figures.append(

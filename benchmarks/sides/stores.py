@@ -26,13 +26,20 @@ GROUP = 100
 async def fresh_store(fsync: str = "always") -> AsyncIterator[Store]:
     """An empty store of its own, which ends with the block; `fsync` is the server's `appendfsync`."""
     with TemporaryDirectory(prefix="bench-") as folder:
-        async with embedded_store(Path(folder)) as server:
-            store = Store(StoreSettings(url=server.url), time.time)
-            try:
-                await store.redis.config_set("appendfsync", fsync)
-                yield store
-            finally:
-                await store.aclose()
+        async with store_in(Path(folder)) as store:
+            await store.redis.config_set("appendfsync", fsync)
+            yield store
+
+
+@asynccontextmanager
+async def store_in(data_dir: Path) -> AsyncIterator[Store]:
+    """The program's embedded store of a data directory, without its program."""
+    async with embedded_store(data_dir) as server:
+        store = Store(StoreSettings(url=server.url), time.time)
+        try:
+            yield store
+        finally:
+            await store.aclose()
 
 
 async def submit(store: Store, count: int, names: tuple[str, ...] = ("host.example",), **fields: str) -> list[str]:
