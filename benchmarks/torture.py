@@ -38,14 +38,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="small runs, less than 100 s in all")
     parser.add_argument("--form", action="append", choices=FORMS, help="this form; may be given again")
-    parser.add_argument("--step", type=int, default=0, metavar="N", help="only step N, as a breach names it")
+    parser.add_argument("--step", default="", metavar="N", help="only step N, or the one of this name, of form steps")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 32), metavar="S", help="to replay a run")
     parser.add_argument("--count", type=int, default=0, metavar="N", help="kills, instead of the form's own number")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="steps done at once")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write what was found into FILE, between its marks")
     options = parser.parse_args()
-    if options.step and len(options.form or ()) != 1:
-        parser.error("--step needs one --form")
+    if options.step and options.form != ["steps"]:
+        parser.error("--step needs --form steps")
     reports: list[Report] = []
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
     setting = Setting(
@@ -64,7 +64,8 @@ def main() -> int:
         return 2
     except Breach as breach:
         print(f"BREACH in {form}, seed {setting.seed}: {breach}\n{breach.story}", flush=True)
-        print(f"again: python benchmarks/torture.py --form {form} --seed {setting.seed}")
+        step = f" --step '{breach.step}'" if breach.step else ""
+        print(f"again: python benchmarks/torture.py --form {form} --seed {setting.seed}{step}")
         return 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)

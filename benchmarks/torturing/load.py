@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from math import inf
 
 import anyio
 
@@ -25,11 +26,11 @@ async def run(setting: Setting) -> Report:
         for _ in range(kills):
             ca.clients.plan_mixed(max(0, IN_FLIGHT - len(ca.clients.open())))
             program = ca.start()
-            early = chance.random() < EARLY
-            ends = anyio.current_time() + chance.uniform(0.0, LONGEST)
+            counts, seconds, ends = chance.random() < EARLY, chance.uniform(0.0, LONGEST), inf
             while anyio.current_time() < ends:
-                if not (early or program.named("supervisor.ready")):
-                    ends = anyio.current_time() + chance.uniform(0.0, LONGEST)
+                counts = counts or bool(program.named("supervisor.ready"))
+                if counts and ends == inf:
+                    ends = anyio.current_time() + seconds
                 with suppress(StoreUnavailable):
                     await ca.clients.step(ca.store)
                 await anyio.sleep(LOOK)

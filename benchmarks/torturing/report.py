@@ -17,7 +17,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         short: the small form, for CI.
         seed: of everything that is random.
-        step: do only this step, counted from 1; 0 for all.
+        step: do only this one, by its number counted from 1 or by its name; "" for all.
         count: how often, instead of the form's own number; 0 for that.
         jobs: steps done at once.
         folder: where the CAs are made.
@@ -25,7 +25,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
     short: bool
     seed: int
-    step: int
+    step: str
     count: int
     jobs: int
     folder: Path

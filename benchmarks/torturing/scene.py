@@ -39,11 +39,12 @@ backoff = "100ms"
 
 
 class Breach(Exception):  # noqa: N818  a finding
-    """A law did not hold. `story` tells of the session, or of the program's last lines."""
+    """A law did not hold. `story` tells of the session, or of the program's last lines; `step` is that of form steps."""
 
-    def __init__(self, what: str, story: str = "") -> None:
+    def __init__(self, what: str, story: str = "", step: str = "") -> None:
         super().__init__(what)
         self.story = story
+        self.step = step
 
 
 class Scene:

@@ -27,7 +27,7 @@ from stages.store.store import Store
 from supervisor.embedded import store_for_command
 
 EXTRA = '[recovery]\ninterval = "2s"\n[shutdown]\ngrace = "5s"\n'
-COUNTING_RUNS, SHORT = 3, 14
+COUNTING_RUNS, SHORT = 3, 12
 MISSED = 0.05
 """The part of the points that may not be reached."""
 TRIES = 3
@@ -55,7 +55,8 @@ async def run(setting: Setting) -> Report:
         async def one(point: str) -> None:
             async with limiter:
                 try:
-                    if not await _kill_at(setting, begin, points.index(point) + 1, point, report):
+                    number = points.index(point) + 1 if point in points else 0
+                    if not await _kill_at(setting, begin, number, point, report):
                         missed.append(point)
                 except Breach as breach:
                     breaches.append(breach)
@@ -121,7 +122,7 @@ async def _count(setting: Setting, begin: Scene) -> tuple[list[str], int]:
 
 def _choose(setting: Setting, points: list[str]) -> list[str]:
     if setting.step:
-        return [points[setting.step - 1]]
+        return [points[int(setting.step) - 1] if setting.step.isdecimal() else setting.step]
     if setting.short or setting.count:
         count = min(setting.count or SHORT, len(points))
         return sorted(setting.chance("choice").sample(points, count), key=points.index)
@@ -137,7 +138,7 @@ async def _kill_at(setting: Setting, begin: Scene, number: int, point: str, repo
         except* (Breach, AssertionError) as group:
             error = group.exceptions[0]
             where = f"step {number} ({point}), seed {setting.seed}: {error}"
-            raise Breach(where, getattr(error, "story", "")) from error
+            raise Breach(where, getattr(error, "story", ""), point) from error
         finally:
             await _remove(folder)
         if reached:
