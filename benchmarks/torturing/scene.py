@@ -39,7 +39,7 @@ backoff = "100ms"
 
 
 class Breach(Exception):  # noqa: N818  a finding
-    """A law did not hold. `story` tells of the session, or of the program's last lines; `step` is that of form steps."""
+    """A law did not hold. `story` tells of the session, or of the program's end; `step` is that of form steps."""
 
     def __init__(self, what: str, story: str = "", step: str = "") -> None:
         super().__init__(what)
