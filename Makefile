@@ -27,7 +27,7 @@ lint: $(READY) ## The part of `check` that runs nothing: format, lint, types, im
 	@$(VENV)/bin/ruff format --quiet --check $(CODE)
 	@$(VENV)/bin/ruff check --quiet $(CODE)
 	@$(VENV)/bin/mypy --no-error-summary
-	@$(VENV)/bin/lint-imports --no-logo --quiet
+	@$(VENV)/bin/lint-imports --no-logo
 
 cover: $(READY) ## The part of `check` that runs the tests, with branch coverage of the program's own processes too.
 	@$(PY) -m pytest -q --cov --cov-report=term
