@@ -38,6 +38,9 @@ _MIDDLE = """\
 """
 
 _TAIL = """\
+A session that advances is kept in flight, without the way through the list, where its supervisor has a slot free for
+the next stage and nobody stands before it.
+
 An outcome that is not in this table is a fault of the stage. It costs the session an attempt, as an exception or a
 time-out does, and the session is tried again later; after `max_attempts` it is rejected. A session in state done is
 never rejected, since its certificate exists.

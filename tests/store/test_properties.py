@@ -33,7 +33,7 @@ from tests.store.world import CHALLENGE, KEEP, NOW, Clock, Whole, World, certifi
 
 LONG = os.environ.get("CA_SUPERVISOR_LONG") == "1"
 SETTINGS = settings(
-    max_examples=1000 if LONG else 30,
+    max_examples=1000 if LONG else 25,
     stateful_step_count=100 if LONG else 20,
     deadline=None,
     derandomize=not LONG,
@@ -151,16 +151,32 @@ class Lives(RuleBasedStateMachine):
         self.send(name, (), tuple(Claim(queue, free) for queue in State), lose=lose == 0)
 
     @rule(seed=st.integers(0, 2**32))
-    def stages(self, seed: int) -> None:
-        """Stages end, mostly well; who holds nothing claims first."""
+    def life(self, seed: int) -> None:
+        """A while of everything, in the proportions in which it happens."""
         random = Random(seed)
-        for _ in range(16):
-            name = random.choice(NAMES)
-            if not self.supervisors[name].held:
-                self.send(name, (), tuple(Claim(queue, 2) for queue in State), lose=random.random() < LOSS)
-            if self.supervisors[name].held:
-                self.commit(name, random.randrange(16), random.randrange(10), lose=random.random() < LOSS)
+        for _ in range(30):
+            self.clock.now += random.random() * 2
+            name, what = random.choice(NAMES), random.random()
+            if what < 0.65:
+                self.work(name, random)
+            elif what < 0.9:
+                self.client(sid(random.randint(max(1, self.count - 5), self.count)), random.randrange(10))
+            elif what < 0.94:
+                self.again(name)
+            elif what < 0.96:
+                self.die(name)
+            elif what < 0.98:
+                self.recovery(name)
+            else:
+                self.submit(1)
             self.laws()
+
+    def work(self, name: str, random: Random) -> None:
+        """A stage ends, mostly well; who holds nothing claims first."""
+        if not self.supervisors[name].held:
+            self.send(name, (), tuple(Claim(queue, 2) for queue in State), lose=random.random() < LOSS)
+        if self.supervisors[name].held:
+            self.commit(name, random.randrange(12), random.randrange(10), lose=random.random() < LOSS)
 
     def commit(self, name: str, choice: int, number: int, *, lose: bool) -> None:
         """A supervisor commits what a stage said about a session that it holds."""
@@ -220,14 +236,6 @@ class Lives(RuleBasedStateMachine):
         if supervisor.unseen:
             supervisor.unseen = False
             self.send(name, (moves.resync(supervisor.held),), (), lose=False)
-
-    @rule(seed=st.integers(0, 2**32))
-    def clients(self, seed: int) -> None:
-        """Clients move, in whatever state their sessions are."""
-        random = Random(seed)
-        for _ in range(8):
-            self.client(sid(random.randint(max(1, self.count - 5), self.count)), random.randrange(10))
-            self.laws()
 
     def client(self, session: str, choice: int) -> None:
         """One client moves."""
