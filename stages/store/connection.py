@@ -99,7 +99,7 @@ def _meaning(error: exceptions.ResponseError) -> Exception | None:
     text = str(error)
     if text.startswith("LEASE"):
         return LeaseLost("the lease is not ours any more")
-    if isinstance(error, exceptions.NoPermissionError) or _FORBIDDEN in text:
+    if isinstance(error, exceptions.NoPermissionError) or text.startswith(_FORBIDDEN):
         return Refused("config", "store.username", f"the user lacks a permission (docs/operation.md): {text}")
     if isinstance(error, _UNABLE) or text.startswith(_UNABLE_TEXTS):
         return StoreUnavailable(f"store: {text}")
@@ -109,7 +109,8 @@ def _meaning(error: exceptions.ResponseError) -> Exception | None:
 _UNABLE = (exceptions.OutOfMemoryError, exceptions.ReadOnlyError, exceptions.ClusterDownError)
 """redis-py takes the code out of their texts; MASTERDOWN is a ClusterDownError, LOADING a ConnectionError."""
 _UNABLE_TEXTS = ("MISCONF ", "BUSY ", "NOREPLICAS ", "OOM ", "READONLY ", "WAITAOF cannot be used")
-_FORBIDDEN = "The user executing the script can't"
+_FORBIDDEN = ("ACL failure in script", "The user executing the script can't")
+"""What a script says of a forbidden command or key: Valkey and Redis 7.2, Redis 7.0."""
 _PASSING = (9, 10)
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED: the server's to mend, no setting of ours is wrong."""
 

@@ -115,14 +115,20 @@ def is_at_rest(found: Overview) -> bool:
 
 
 @asynccontextmanager
-async def site(folder: Path, extra: str = "", *, url: str = "") -> AsyncIterator[Site]:
-    """A CA below `folder`; `extra` is appended to its config.toml, `url` is an external store's."""
+async def site(
+    folder: Path, extra: str = "", *, url: str = "", seen: StoreSettings | None = None
+) -> AsyncIterator[Site]:
+    """A CA below `folder`; `extra` is appended to its config.toml, `url` is an external store's.
+
+    With `url`, `extra` may begin with further keys of [store]. `seen` is the test's own way to the store, where it is
+    not the program's.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     csr = make_csr(key, [ADDRESS])
     async with responder(thumbprint(csr)) as peer:
         table = f'[store]\nurl = "{url}"\nlease = "3s"\n' if url else ""
         config = make_authority(folder, f'[challenges]\ntypes = ["http-01"]\n{table}{extra}', http_port=peer.port)
-        store = Store(StoreSettings(url=url or f"unix://{folder}/data/store/valkey.sock"), time.time)
+        store = Store(seen or StoreSettings(url=url or f"unix://{folder}/data/store/valkey.sock"), time.time)
         try:
             yield Site(folder, config, peer, csr, store)
         finally:

