@@ -123,7 +123,6 @@ class Program:
             log.warning("store.warning", reason=reason)
         if address.wait_aof_timeout and not found.has_waitaof:
             store.settings = build.without_wait(address)
-            log.warning("store.warning", reason="the server has no WAITAOF: answers may come before the disk has them")
         took = round(time.monotonic() - began, 3)
         log.info("store.ready", server=found.server, version=found.version, took=took)
 
