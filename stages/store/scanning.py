@@ -138,7 +138,7 @@ class Scanner:
         *,
         keep: int,
     ) -> list[str]:
-        """Do (session, action, state, reason) each; "done" or why it was left comes back for each.
+        """Do (session, action, state, more) as `recover.lua` reads them; "done" or why it was left comes back for each.
 
         Raises LeaseLost, StoreUnavailable. Doing it twice changes nothing the second time.
         """

@@ -19,7 +19,7 @@ from stages.store.found import Found
 from stages.store.lease import Lease
 from stages.store.records import encode_problem
 from stages.store.scanning import Batch, Scanner, fingerprint
-from supervisor.recovery.decide import LEAVE, LEAVE_WAITING, Action, Decision, Limits, decide
+from supervisor.recovery.decide import LEAVE, LEAVE_WAITING, Action, Decision, Limits, Places, decide
 
 log = structlog.get_logger()
 
@@ -86,7 +86,7 @@ class Recovery:
         living, dead = await scanner.supervisors(self._lease.supervisor if self._lease else "")
         total = await scanner.count()
         places = await scanner.places(living, dead)
-        batch = await self._read(0, total)
+        batch, wanted = await self._read(0, total), list[_Wire]()
         while batch.looked:
             done = report.seen + batch.looked
             following = _Following()
@@ -95,12 +95,17 @@ class Recovery:
                 group.start_soon(following.run, self._read, done, total)
                 for found in batch.found:
                     found.places = places.pop(fingerprint(found.session), 0)
-                wanted = await self._judge(batch.found, report)
-            await self._carry_out(wanted, report)
+                wanted += await self._judge(batch.found, report)
+            # Few decisions of many batches wait for the disk together; one to kill is searched for in active-requests,
+            # where its batch is still near the head.
+            if len(wanted) >= self._batch or any(action == Action.KILL for _, action, _, _ in wanted):
+                await self._carry_out(wanted, report)
+                wanted.clear()
             report.seen, report.dropped = done, report.dropped + batch.dropped
             if self._progress:
                 self._progress(done, total)
             batch = following.result()
+        await self._carry_out(wanted, report)
         if places:
             await self._strays(await scanner.look_up(places, living, dead), report)
         return report
@@ -177,10 +182,12 @@ class _Following:
 
 
 def _wire(found: Found, decision: Decision) -> _Wire:
-    reason = ""
+    more = ""
     if decision.action is Action.KILL:
-        reason = encode_problem(Problem("serverInternal", f"ended by recovery: {decision.reason}"))
-    return (found.session, decision.action.value, found.state or "", reason)
+        more = encode_problem(Problem("serverInternal", f"ended by recovery: {decision.reason}"))
+    elif found.places == Places.INFLIGHT_DEAD:
+        more = "dead only"
+    return (found.session, decision.action.value, found.state or "", more)
 
 
 def _log_decision(session: str, decision: Decision) -> None:

@@ -1,7 +1,8 @@
 -- recover: do what recovery has decided for a batch of sessions.
 -- KEYS: as in prelude.lua; LEASE is the caller's.
 -- ARGV: prefix, fencing number, now (text, seconds), keep (seconds),
--- decisions as msgpack {{session, action, state as read, reason} ...}.
+-- decisions as msgpack {{session, action, state as read, more} ...}: more is the reason of 'kill', and of 'requeue'
+-- 'dead only' when it was seen in flight with dead supervisors and nowhere else.
 -- Which supervisors live is looked up here: one may have come or gone since the decisions were made.
 -- Actions: 'requeue' (once on the queue of its state), 'drop' (from every list), 'kill' (dead with the reason, JSON),
 -- 'advance' (state issue with a certificate: on to done), 'quarantine'.
@@ -21,12 +22,18 @@ for _, supervisor in ipairs(call('HKEYS', PREFIX .. 'supervisors')) do
   lists[#lists + 1] = PREFIX .. 'inflight:' .. supervisor
 end
 
+local function remove_from_dead(session)
+  local removed = 0
+  for _, list in ipairs(DEAD) do removed = removed + call('LREM', list, 0, session) end
+  return removed
+end
+
 local function remove_everywhere(session)
   for queue = 1, 4 do
     call('LREM', PENDING[queue], 0, session)
     call('ZREM', DELAYED[queue], session)
   end
-  for _, list in ipairs(DEAD) do call('LREM', list, 0, session) end
+  remove_from_dead(session)
 end
 
 local function in_flight(session)
@@ -47,7 +54,7 @@ end
 
 local ACTIONS = {}
 
-function ACTIONS.requeue(session, state, session_key)
+function ACTIONS.requeue(session, state, session_key, seen)
   local found = call('HMGET', session_key, 'live', 'state', 'waiting', 'story')
   if found[1] ~= 'True' or found[2] ~= state then return 'state changed' end
   if in_flight(session) then
@@ -61,12 +68,16 @@ function ACTIONS.requeue(session, state, session_key)
     remove_everywhere(session)
     return 'done'
   end
-  local at_home = call('LPOS', PENDING[queue], session) or call('ZSCORE', DELAYED[queue], session)
-  if not waiting and at_home and places(session) == 1 then
-    for _, list in ipairs(DEAD) do call('LREM', list, 0, session) end
-    return 'in place now'
+  -- What was seen with a dead supervisor only, and still is there, can have come to no queue meanwhile: a search of long
+  -- queues for each would make a scan slower than linear.
+  if waiting or seen ~= 'dead only' or remove_from_dead(session) == 0 then
+    local at_home = call('LPOS', PENDING[queue], session) or call('ZSCORE', DELAYED[queue], session)
+    if not waiting and at_home and places(session) == 1 then
+      remove_from_dead(session)
+      return 'in place now'
+    end
+    remove_everywhere(session)
   end
-  remove_everywhere(session)
   call('HDEL', session_key, 'waiting', 'nudged')
   call('HSET', session_key, 'story', story_with(found[4], NOW, (waiting and 'wait for the client ended: back on ' or 'recovered: back on ') .. state))
   call('RPUSH', PENDING[queue], session)
