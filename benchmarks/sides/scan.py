@@ -36,7 +36,7 @@ async def scan(url: str, profile: cProfile.Profile | None) -> dict[str, Any]:
     store, ages = Store(StoreSettings(url=url), time.time), Sessions()
     limits = Limits(*map(int, (ages.makechallenge_max_age, ages.testchallenge_max_age, ages.issue_max_age)))
     try:
-        lease = await take_lease(store, who_am_i(), 30.0, several=False)
+        lease = await take_lease(store, who_am_i(), 3600.0, several=False)  # nobody renews it here
         recovery = Recovery(
             Scanner(store), lease, limits=limits, batch=RecoveryTable().batch, keep=int(ages.keep), now=int(time.time())
         )
