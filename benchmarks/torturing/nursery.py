@@ -14,9 +14,11 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.figures import CannotRun
 from tests.harness.authority import environment
 from tests.harness.process import ROOT, Program
 
@@ -42,16 +44,23 @@ class Nursery:
             )
 
     def start(self, arguments: list[str], environ: dict[str, str]) -> subprocess.Popen[bytes]:
-        """A program with this command line and environment; its output is in `stdout`."""
+        """A program with this command line and environment; its output is in `stdout`. Raises CannotRun."""
         reading, writing = os.pipe()
         request = json.dumps({"arguments": arguments, "environ": environment(environ)}).encode()
         with self._lock:
-            socket.send_fds(self._socket, [request], [writing])
-            answer = self._socket.recv(64)
+            with suppress(BrokenPipeError, ConnectionResetError):  # it has ended, which the answer says
+                socket.send_fds(self._socket, [request], [writing])
+            answer = self._received()
         os.close(writing)
         if not answer:
-            raise OSError("the nursery has ended")
+            raise CannotRun("the program cannot be imported; what it said stands above")
         return _adopted(int(answer), arguments, reading)
+
+    def _received(self) -> bytes:
+        try:
+            return self._socket.recv(64)
+        except ConnectionResetError:
+            return b""
 
     def close(self) -> None:
         """End it; what it has started goes on."""
