@@ -6,16 +6,21 @@ A holder that is dead or silent is waited out; one that renews is respected.
 from __future__ import annotations
 
 import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import anyio
 import structlog
 
+from stages.errors import LeaseLost, StoreUnavailable
 from stages.store.lease import Held, Lease, Who
 from stages.store.store import Store
 from supervisor.identity import known_dead, supervisor_id
 
 log = structlog.get_logger()
 
+RENEWALS = 3
+"""How often a lease is renewed within its time to live."""
 _LOOK = 0.2
 """Seconds between two looks at another supervisor's lease."""
 
@@ -51,3 +56,29 @@ async def take_lease(store: Store, who: Who, ttl: float, *, several: bool) -> Le
             raise StoreHeld(held)
         before = held
         await anyio.sleep(_LOOK)
+
+
+async def keep_lease(lease: Lease, away: Callable[[], None] = lambda: None) -> None:
+    """Renew the lease for ever; raises LeaseLost. `away` is called when the store cannot be reached."""
+    while True:
+        await anyio.sleep(lease.ttl / RENEWALS)
+        try:
+            if not await lease.renew():
+                raise LeaseLost("the lease ran out")
+        except StoreUnavailable:
+            away()
+
+
+@asynccontextmanager
+async def kept(lease: Lease) -> AsyncIterator[None]:
+    """Keep the lease while the block runs: a recovery scan may last longer than the lease lives.
+
+    What ends the block, or the keeping, is raised as it is, not as a group.
+    """
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(keep_lease, lease, name="lease")
+            yield
+            group.cancel_scope.cancel()
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None

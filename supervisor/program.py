@@ -32,7 +32,7 @@ from supervisor.embedded import Embedded, EmbeddedError, embedded_store
 from supervisor.health import Health
 from supervisor.identity import who_am_i
 from supervisor.journal import record_move
-from supervisor.leasing import take_lease
+from supervisor.leasing import kept, take_lease
 from supervisor.reload import Reloader
 from supervisor.rescue import rescue
 from supervisor.stage_set import make_stages
@@ -180,7 +180,8 @@ class Program:
         reloader = self.reloader
         committer = Committer(store, lease, keep=lambda: reloader.domain.keep)
         committer.committed = record_move
-        await rescue(store, lease, reloader, committer, show=True)
+        async with kept(lease):
+            await rescue(store, lease, reloader, committer, show=True)
         own = build.own_addresses(reloader.settings)
         validators = Validators(build.validation(reloader.settings, own), None, time.time)
         reloader.follow(validators, own)

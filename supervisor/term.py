@@ -11,19 +11,17 @@ from collections.abc import Callable, Mapping
 import anyio
 import structlog
 
-from stages.errors import LeaseLost, StoreUnavailable
+from stages.errors import LeaseLost
 from stages.session import State
 from stages.store.keys import QUEUES
 from stages.store.lease import Lease
 from stages.store.listening import hear_pushes
 from stages.store.store import Store
 from supervisor.committer import Committer
+from supervisor.leasing import keep_lease
 from supervisor.runner import QueueSettings, Runner, Stage
 
 log = structlog.get_logger()
-
-RENEWALS = 3
-"""How often the lease is renewed within its time to live."""
 
 
 class Term:
@@ -57,7 +55,9 @@ class Term:
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(self.committer.run, name="committer")
-                    group.start_soon(self._keep_lease, name="lease")
+                    group.start_soon(
+                        keep_lease, self._lease, self.committer.wake, name="lease"
+                    )  # it may be idle: it reports an outage
                     group.start_soon(hear_pushes, self._store, self.committer.wake, name="listener")
                     for task in upkeep:
                         group.start_soon(task, name=getattr(task, "__name__", "upkeep"))  # type: ignore[arg-type]
@@ -99,12 +99,3 @@ class Term:
         with anyio.move_on_after(max(grace, 5.0)):
             await self.committer.until_idle()
         log.info("stage.stopped", given_back=given_back)
-
-    async def _keep_lease(self) -> None:
-        while True:
-            await anyio.sleep(self._lease.ttl / RENEWALS)
-            try:
-                if not await self._lease.renew():
-                    raise LeaseLost("the lease ran out")
-            except StoreUnavailable:
-                self.committer.wake()  # it may be idle; it reports the outage and waits it out

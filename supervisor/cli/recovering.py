@@ -10,7 +10,6 @@ from typing import Any, Final
 import anyio
 import click
 
-from stages.errors import LeaseLost, StoreUnavailable
 from stages.store.lease import Held, Lease
 from stages.store.scanning import Scanner
 from stages.store.store import Store
@@ -23,13 +22,12 @@ from supervisor.config import Settings
 from supervisor.embedded import EmbeddedError, embedded_store
 from supervisor.exit_codes import ExitCode
 from supervisor.identity import known_dead, supervisor_id, who_am_i
+from supervisor.leasing import kept
 from supervisor.recovery.decide import Decision
 from supervisor.recovery.scan import Progress, Recovery, Report
 
 LISTED: Final = 1000
 """Decisions that are shown one by one; all of them are counted."""
-RENEWALS: Final = 3
-"""How often the lease is renewed within its time to live."""
 
 
 class Found:
@@ -121,10 +119,8 @@ async def leased(settings: Settings, invocation: Invocation, store: Store) -> As
     if isinstance(held, Held):
         raise _held(held.id)
     try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(_keep, lease)
+        async with kept(lease):
             yield lease
-            group.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
             await lease.yield_()
@@ -133,16 +129,6 @@ async def leased(settings: Settings, invocation: Invocation, store: Store) -> As
 def _held(supervisor: str) -> Failure:
     reason = f"supervisor {supervisor} lives and recovers by itself; --dry-run works beside it"
     return Failure(ExitCode.HELD, "store", reason)
-
-
-async def _keep(lease: Lease) -> None:
-    while True:
-        await anyio.sleep(lease.ttl / RENEWALS)
-        try:
-            if not await lease.renew():
-                raise LeaseLost("the lease ran out")
-        except StoreUnavailable:
-            continue  # the scan says so
 
 
 @contextmanager
