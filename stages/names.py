@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final, Literal
 
 import idna
@@ -41,6 +42,7 @@ class Name(msgspec.Struct, frozen=True):
     base: str
 
 
+@lru_cache(maxsize=4096)  # a session's few names are parsed by every stage
 def parse_name(text: str, field: str = "name") -> Name:
     """Check one name; DNS names may come in any case, IP addresses must be in their canonical text.
 
