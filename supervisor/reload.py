@@ -15,8 +15,8 @@ from supervisor.build import Domain
 from supervisor.config import ConfigError, Settings, load, reloaded
 from supervisor.config.program import Queue
 from supervisor.config.show import diff_for_reload
-from supervisor.logs import Logs
-from supervisor.term import Term
+from supervisor.logs.setup import Logs
+from supervisor.term.term import Term
 
 log = structlog.get_logger()
 

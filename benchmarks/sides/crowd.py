@@ -20,7 +20,7 @@ from stages.session import OFFERED, Session, State
 from stages.store import moves
 from stages.store.lease import Lease
 from stages.store.store import Claim, Store
-from supervisor.identity import who_am_i
+from supervisor.term.identity import who_am_i
 from tests.harness.authority import make_csr
 
 DEAD = "dead"

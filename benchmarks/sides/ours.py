@@ -26,10 +26,10 @@ from stages.session import Session, State
 from stages.store import moves
 from stages.store.moves import Move
 from stages.store.store import Store
-from supervisor.committer import Committer
-from supervisor.identity import who_am_i
-from supervisor.leasing import take_lease
-from supervisor.term import Term
+from supervisor.pipeline.committer import Committer
+from supervisor.term.identity import who_am_i
+from supervisor.term.leasing import take_lease
+from supervisor.term.term import Term
 
 _ADVANCE = Advance()
 

@@ -22,13 +22,13 @@ import anyio
 from stages.store.connection import StoreSettings
 from stages.store.scanning import Scanner
 from stages.store.store import Store
-from supervisor import logs
 from supervisor.config.program import Recovery as RecoveryTable
 from supervisor.config.program import Sessions
-from supervisor.identity import who_am_i
-from supervisor.leasing import take_lease
+from supervisor.logs import setup as logs
 from supervisor.recovery.decide import Limits
 from supervisor.recovery.scan import Recovery
+from supervisor.term.identity import who_am_i
+from supervisor.term.leasing import take_lease
 
 
 async def scan(url: str, profile: cProfile.Profile | None) -> dict[str, Any]:

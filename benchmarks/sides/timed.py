@@ -25,9 +25,10 @@ from stages.makechallenge import MakeChallenge
 from stages.store.lease import Lease
 from stages.store.store import Store
 from stages.testchallenge import TestChallenge
-from supervisor import lifecycle, program
-from supervisor.committer import Committer
-from supervisor.runner import Runner
+from supervisor.lifecycle import program
+from supervisor.lifecycle import run as lifecycle
+from supervisor.pipeline.committer import Committer
+from supervisor.pipeline.runner import Runner
 
 _now = time.thread_time_ns
 

@@ -25,7 +25,7 @@ def main() -> None:
     crl.build_crl = late.crl  # type: ignore[assignment]
     import supervisor.cli.checking  # noqa: PLC0415  imports are no steps
     import supervisor.cli.revoking  # noqa: PLC0415  as above
-    import supervisor.lifecycle  # noqa: F401, PLC0415  as above
+    import supervisor.lifecycle.run  # noqa: F401, PLC0415  as above
     from supervisor.cli import main as program  # noqa: PLC0415  as above
 
     arguments, environ = nursery.serve(int(sys.argv[2]))

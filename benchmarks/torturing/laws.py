@@ -31,9 +31,9 @@ from stages.store.certificates import Certificate, each_certificate, revocations
 from stages.store.reading import overview, read_whole
 from stages.store.scanning import Scanner
 from stages.store.store import Store
-from supervisor.crl import crl_lacks, read_crl
 from supervisor.recovery.decide import Limits
 from supervisor.recovery.scan import Recovery
+from supervisor.upkeep.crl import crl_lacks, read_crl
 from tests.harness.site import is_at_rest
 
 LAWS = 9

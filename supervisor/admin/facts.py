@@ -7,7 +7,7 @@ from collections import Counter
 import msgspec
 
 from stages.store.keys import QUEUES
-from supervisor.health import Health
+from supervisor.term.health import Health
 from supervisor.version import VERSION
 
 

@@ -12,7 +12,7 @@ import click
 
 from stages.errors import Refused
 from supervisor.config.values import parse_span
-from supervisor.log_safety import safe_text
+from supervisor.logs.safety import safe_text
 
 STDIN: Final = "-"
 _SERIAL: Final = re.compile(r"[0-9a-f]{1,40}")

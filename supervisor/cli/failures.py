@@ -10,7 +10,7 @@ import click
 from stages.errors import LeaseLost, Refused, StoreUnavailable
 from supervisor.cli import output
 from supervisor.exit_codes import ExitCode
-from supervisor.log_safety import one_line, safe_error, safe_text
+from supervisor.logs.safety import one_line, safe_error, safe_text
 
 
 class Failure(Exception):  # noqa: N818  it carries its exit code and may be no error of the program

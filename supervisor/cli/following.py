@@ -22,7 +22,7 @@ from supervisor.cli.invocation import Invocation
 from supervisor.cli.stores import alive, running, work_in
 from supervisor.config import Settings
 from supervisor.exit_codes import ExitCode
-from supervisor.log_safety import safe_text
+from supervisor.logs.safety import safe_text
 
 FIRST_LOOK: Final = 0.1
 LOOK: Final = 1.0

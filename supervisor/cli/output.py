@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from supervisor.log_safety import safe_text
+from supervisor.logs.safety import safe_text
 
 WIDE: Final = 10_000
 """Columns where nobody looks: a pipe or file gets each row whole, on one line."""

@@ -21,10 +21,10 @@ from supervisor.cli.stores import alive, is_embedded, opened, work_in
 from supervisor.config import Settings
 from supervisor.embedded import EmbeddedError, embedded_store
 from supervisor.exit_codes import ExitCode
-from supervisor.identity import known_dead, supervisor_id, who_am_i
-from supervisor.leasing import kept
 from supervisor.recovery.decide import Decision
 from supervisor.recovery.scan import Progress, Recovery, Report
+from supervisor.term.identity import known_dead, supervisor_id, who_am_i
+from supervisor.term.leasing import kept
 
 LISTED: Final = 1000
 """Decisions that are shown one by one; all of them are counted."""

@@ -18,8 +18,8 @@ from supervisor.cli.certificates import unknown
 from supervisor.cli.failures import Failure
 from supervisor.cli.invocation import Invocation, shared
 from supervisor.cli.stores import with_store
-from supervisor.crl import Published, Written, crl_lacks, read_crl, write_crl
 from supervisor.exit_codes import ExitCode
+from supervisor.upkeep.crl import Published, Written, crl_lacks, read_crl, write_crl
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""`run`: the supervisor itself. Its messages are the logs; everything else is `supervisor.lifecycle`'s."""
+"""`run`: the supervisor itself. Its messages are the logs; everything else is `supervisor.lifecycle.run`'s."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from supervisor.cli.invocation import Invocation, shared
 @click.pass_obj
 def run(invocation: Invocation) -> int:
     """Run the supervisor until SIGTERM or SIGINT; SIGHUP reads the settings again. --json makes the logs JSON."""
-    from supervisor.lifecycle import run as run_program  # noqa: PLC0415  all of the program, and for this command only
+    from supervisor.lifecycle.run import run as run_program  # noqa: PLC0415  all of the program, and for this command only
 
     environ = dict(invocation.environ)
     if invocation.json:

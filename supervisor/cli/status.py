@@ -22,7 +22,7 @@ from supervisor.cli.invocation import Invocation, shared
 from supervisor.cli.stores import is_embedded, with_store, work_in
 from supervisor.config import Settings
 from supervisor.config.values import hide_password
-from supervisor.crl import read_crl
+from supervisor.upkeep.crl import read_crl
 
 TOTALS: Final = ("active", "certificates", "revoked", "retired", "rejected", "quarantined")
 RATES: Final = ("certificates", "retired", "rejected")

@@ -9,8 +9,8 @@ from cryptography import x509
 from stages.errors import Refused
 from supervisor import build
 from supervisor.config import Settings
-from supervisor.crl import read_crl
 from supervisor.doctor.finding import Finding, error, note, ok, warning
+from supervisor.upkeep.crl import read_crl
 
 _DAY: Final = 86_400
 _SOON: Final = 90 * _DAY

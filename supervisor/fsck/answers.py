@@ -11,9 +11,9 @@ import msgspec
 from cryptography import x509
 
 from stages.errors import Refused
-from supervisor.crl import read_crl
 from supervisor.fsck.sessions import SessionLook
 from supervisor.recovery.decide import Places
+from supervisor.upkeep.crl import read_crl
 
 _MOST_CHALLENGES: Final = 10_000
 _MOST_DIGITS: Final = 6

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from stages.errors import LeaseLost
-from supervisor.leasing import kept
+from supervisor.term.leasing import kept
 from tests.store.world import World
 
 pytestmark = pytest.mark.anyio

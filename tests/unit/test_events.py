@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from supervisor.log_events import EVENTS, page
+from supervisor.logs.events import EVENTS, page
 
 ROOT = Path(__file__).parents[2]
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
@@ -62,5 +62,5 @@ def test_events_are_logged_at_the_level_of_the_table() -> None:
 
 
 def test_events_page_is_up_to_date() -> None:
-    """Run `python -m supervisor.log_events` when this fails."""
+    """Run `python -m supervisor.logs.events` when this fails."""
     assert page() == (ROOT / "docs/events.md").read_text()

@@ -15,9 +15,9 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.log_output import Output
-from supervisor.log_safety import is_secret, safe_text, safe_value
-from supervisor.logs import Logs, setup
+from supervisor.logs.output import Output
+from supervisor.logs.safety import is_secret, safe_text, safe_value
+from supervisor.logs.setup import Logs, setup
 
 NOW = 1_341_611_126.25
 

@@ -8,7 +8,7 @@ import pytest
 
 from stages.ca.crl import build_crl, crl_pem
 from stages.errors import Refused
-from supervisor.crl import Published, crl_due, crl_lacks, read_crl
+from supervisor.upkeep.crl import Published, crl_due, crl_lacks, read_crl
 from tests.unit.ca.making import DAY, NOW, issuer
 
 ENTRIES = [("a1", NOW - 5, 1), ("b2", NOW - 4, 0)]

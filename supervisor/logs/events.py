@@ -1,6 +1,6 @@
 """The literal table of every log event: a public interface, kept true by a test. Anyone may import it.
 
-docs/events.md is made from it: `python -m supervisor.log_events`.
+docs/events.md is made from it: `python -m supervisor.logs.events`.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ they do not change within a major version. Times named `took` are in seconds. Va
 not printable is escaped, more than 2,048 characters are cut, secrets are hidden. An error adds `error`,
 `trace` and `causes`.
 
-This table is made by `python -m supervisor.log_events`.
+This table is made by `python -m supervisor.logs.events`.
 """
 
 

@@ -10,11 +10,11 @@ from stages.errors import LeaseLost, Refused, StoreUnavailable
 from stages.store.certificates import forget_expired, revocations
 from stages.store.lease import Lease
 from stages.store.store import Store
-from supervisor.committer import Committer
-from supervisor.crl import crl_due, crl_lacks, write_crl
 from supervisor.embedded import Embedded, EmbeddedError
+from supervisor.pipeline.committer import Committer
 from supervisor.reload import Reloader
-from supervisor.rescue import rescue
+from supervisor.upkeep.crl import crl_due, crl_lacks, write_crl
+from supervisor.upkeep.rescue import rescue
 
 log = structlog.get_logger()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from supervisor.committer import Committer
-from supervisor.term import Term
+from supervisor.pipeline.committer import Committer
+from supervisor.term.term import Term
 
 
 class Health:

@@ -1,7 +1,7 @@
 """The running program: what it is made of and the order in which its parts start and stop.
 
 Start: store, lease, recovery scan, stages, ready. Stop: not ready, take nothing more, let work end, give the rest back,
-yield the lease, stop the store last. Each step that fails says so and ends with its exit code (`supervisor.failures`).
+yield the lease, stop the store last. Each step that fails says so and ends with its exit code (`failures.py`).
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ from stages.store.connection import StoreSettings
 from stages.store.health import check_store
 from stages.store.lease import Lease
 from stages.store.store import Store
-from supervisor import build, notify
+from supervisor import build
 from supervisor.admin import Facts, gather, serve_admin
-from supervisor.committer import Committer
 from supervisor.embedded import Embedded, EmbeddedError, embedded_store
-from supervisor.health import Health
-from supervisor.identity import who_am_i
-from supervisor.journal import record_move
-from supervisor.leasing import kept, take_lease
+from supervisor.lifecycle import notify
+from supervisor.lifecycle.stage_set import make_stages
+from supervisor.pipeline.committer import Committer
+from supervisor.pipeline.journal import record_move
 from supervisor.reload import Reloader
-from supervisor.rescue import rescue
-from supervisor.stage_set import make_stages
-from supervisor.term import Term
-from supervisor.upkeep import keep_crl, keep_embedded, sweep
+from supervisor.term.health import Health
+from supervisor.term.identity import who_am_i
+from supervisor.term.leasing import kept, take_lease
+from supervisor.term.term import Term
+from supervisor.upkeep.rescue import rescue
+from supervisor.upkeep.tasks import keep_crl, keep_embedded, sweep
 
 log = structlog.get_logger()
 
@@ -64,7 +65,7 @@ class Program:
         self._served = False
 
     async def run(self) -> None:
-        """Work until a signal says stop. Raises what `supervisor.failures` has an exit code for."""
+        """Work until a signal says stop. Raises what `supervisor.lifecycle.failures` has an exit code for."""
         async with anyio.create_task_group() as group:
             await group.start(self._hear_signals, name="signals")
             if listen := self.reloader.settings.admin.listen:

@@ -18,11 +18,11 @@ from supervisor.build import Domain
 from supervisor.config import ConfigError, load
 from supervisor.config.load import warnings
 from supervisor.exit_codes import ExitCode
-from supervisor.failures import exit_code, flatten
-from supervisor.health import Health
-from supervisor.logs import setup
-from supervisor.program import Program
+from supervisor.lifecycle.failures import exit_code, flatten
+from supervisor.lifecycle.program import Program
+from supervisor.logs.setup import setup
 from supervisor.reload import Reloader
+from supervisor.term.health import Health
 from supervisor.version import VERSION
 
 log = structlog.get_logger()

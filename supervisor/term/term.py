@@ -17,9 +17,9 @@ from stages.store.keys import QUEUES
 from stages.store.lease import Lease
 from stages.store.listening import hear_pushes
 from stages.store.store import Store
-from supervisor.committer import Committer
-from supervisor.leasing import keep_lease
-from supervisor.runner import QueueSettings, Runner, Stage
+from supervisor.pipeline.committer import Committer
+from supervisor.pipeline.runner import QueueSettings, Runner, Stage
+from supervisor.term.leasing import keep_lease
 
 log = structlog.get_logger()
 

@@ -18,8 +18,8 @@ import structlog
 from stages.outcome import Advance, Outcome, Reject, Retry, Wait
 from stages.session import Problem, Session, State
 from stages.store import moves
-from supervisor.committer import Committer
-from supervisor.deadlines import Deadlines
+from supervisor.pipeline.committer import Committer
+from supervisor.pipeline.deadlines import Deadlines
 
 
 class QueueSettings(Protocol):

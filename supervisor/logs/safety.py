@@ -1,4 +1,4 @@
-"""Makes everything that a log line carries safe to print. Pure; for `supervisor.logs` only.
+"""Makes everything that a log line carries safe to print. Pure; for `supervisor.logs.setup` only.
 
 A client chooses names, URLs, error texts and more. None of them may end a line, colour a terminal, turn text
 around, fill a disk, or bring a secret with it.

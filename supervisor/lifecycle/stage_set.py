@@ -13,9 +13,9 @@ from stages.issue import Issue
 from stages.makechallenge import MakeChallenge
 from stages.session import Challenge, Session, State, ValidationRecord
 from stages.testchallenge import TestChallenge
-from supervisor.committer import Committer
+from supervisor.pipeline.committer import Committer
+from supervisor.pipeline.runner import Stage
 from supervisor.reload import Reloader
-from supervisor.runner import Stage
 
 log = structlog.get_logger()
 

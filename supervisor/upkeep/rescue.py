@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from stages.store.lease import Lease
 from stages.store.scanning import Scanner
 from stages.store.store import Store
-from supervisor.committer import Committer
+from supervisor.pipeline.committer import Committer
 from supervisor.recovery import scan
 from supervisor.reload import Reloader
 

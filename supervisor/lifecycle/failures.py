@@ -5,7 +5,7 @@ from __future__ import annotations
 from stages.errors import Refused, StoreUnavailable
 from supervisor.embedded import EmbeddedError
 from supervisor.exit_codes import ExitCode
-from supervisor.leasing import StoreHeld
+from supervisor.term.leasing import StoreHeld
 
 
 def flatten(error: BaseException) -> BaseException:

@@ -15,7 +15,7 @@ import structlog
 from stages.errors import LeaseLost, StoreUnavailable
 from stages.store.lease import Held, Lease, Who
 from stages.store.store import Store
-from supervisor.identity import known_dead, supervisor_id
+from supervisor.term.identity import known_dead, supervisor_id
 
 log = structlog.get_logger()
 

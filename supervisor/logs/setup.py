@@ -1,7 +1,7 @@
 """Sets up structlog: JSON lines, or coloured text on a terminal. The program calls `setup` once, at start.
 
-Modules log with `structlog.get_logger()` and an event of `supervisor.log_events`; ids are bound once
-(`log.bind(session=...)`). Every value is made safe on its way out (`supervisor.log_safety`).
+Modules log with `structlog.get_logger()` and an event of `supervisor.logs.events`; ids are bound once
+(`log.bind(session=...)`). Every value is made safe on its way out (`supervisor.logs.safety`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import msgspec
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from supervisor.log_output import Output
-from supervisor.log_safety import is_secret, safe_error, safe_key, safe_text, safe_value
+from supervisor.logs.output import Output
+from supervisor.logs.safety import is_secret, safe_error, safe_key, safe_text, safe_value
 
 _COLOURS: Final = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
 _METHODS: Final = (

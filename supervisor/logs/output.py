@@ -1,4 +1,4 @@
-"""Where log lines go: one file descriptor, written without holding up the loop. For `supervisor.logs` only.
+"""Where log lines go: one file descriptor, written without holding up the loop. For `supervisor.logs.setup` only.
 
 A line is written at once when the descriptor takes it. When it does not (a pipe whose reader is slow), lines
 wait in a bounded backlog that a thread writes, and what does not fit is dropped and counted. A descriptor

@@ -1,0 +1,1 @@
+"""Start and stop order of the program, and what its end is called."""
