@@ -1,0 +1,53 @@
+"""How far a certificate has come on its way to its client, as the door can see it. The door and handlers use it.
+
+`sent`: the whole answer with the certificate was written to the connection. `confirmed`: the nonce that went out with
+it came back, or a new order replaces it (RFC 9773 5). Nobody waits for these moves, and a lost one does no harm: the
+certificate then counts as less far than it is (`certificates --undelivered`), and the client may fetch it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from stages.errors import StoreUnavailable
+from stages.session import Delivery
+from stages.store import moves
+from stages.store.moves import Move
+
+CAPACITY: Final = 4096
+"""Nonces that are remembered, about 1 MB; beyond it the oldest is forgotten, and its certificate stays `sent`."""
+
+
+class Deliveries:
+    """The certificates that went out lately, by the nonce that went with them."""
+
+    def __init__(self, mover: Callable[[Move], Awaitable[list[Any]]], capacity: int = CAPACITY) -> None:
+        self._mover = mover
+        self._capacity = capacity
+        self._given: OrderedDict[str, str] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def give(self, nonce: str, session: str) -> None:
+        """This nonce goes out with the session's certificate."""
+        self._given[nonce] = session
+        if len(self._given) > self._capacity:
+            self._given.popitem(last=False)
+
+    def returned(self, nonce: str) -> None:
+        """A nonce came back, signed: if it went with a certificate, the client has that."""
+        if session := self._given.pop(nonce, ""):
+            self.note(session, Delivery.CONFIRMED)
+
+    def note(self, session: str, step: Delivery) -> None:
+        """Put a step on record; nobody waits for it, and a refusal (retired meanwhile) is no matter."""
+        task = asyncio.get_running_loop().create_task(self._note(session, step))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _note(self, session: str, step: Delivery) -> None:
+        with suppress(StoreUnavailable):
+            await self._mover(moves.deliver(session, step.value))
