@@ -1,6 +1,6 @@
 """config.toml to settings. `supervisor` imports it; the domain never does, its objects are made from these.
 
-Every setting is declared once, with its default, unit and sentence, in `program`, `authority` or `settings`;
+Every setting is declared once, with its default, unit and sentence, in `program`, `authority`, `acme` or `settings`;
 config.toml and docs/configuration.md are generated from that (`python -m supervisor.config.reference`).
 """
 

@@ -113,6 +113,11 @@ class Ca(Section):
         "The certificates above the issuer, lowest first; relative to data_dir.",
         restart=True,
     )
+    alternate_chains: tuple[DataPath, ...] = setting(
+        (),
+        "Other chains, one PEM file each: another certificate of the issuer, those above it; relative to data_dir.",
+        restart=True,
+    )
     passphrase_file: OptionalPath = setting(
         None, "A file whose first line is the private key's passphrase; empty for none.", restart=True
     )
@@ -145,7 +150,11 @@ class Profile(Section):
     past_issuer: Literal["clamp", "refuse"] = setting(
         "clamp", "A certificate that would outlive its issuer is shortened or refused."
     )
-    crl_url: WebUrl = setting("", "The CRL's URL in certificates (RFC 5280 4.2.1.13); empty for none.")
-    ca_issuers_url: WebUrl = setting(
-        "", "The URL of the issuer's certificate in certificates (RFC 5280 4.2.2.1); empty for none."
+    crl_url: WebUrl = setting(
+        "", "The CRL's URL in certificates (RFC 5280 4.2.1.13); empty for the ACME server's, or none without it."
     )
+    ca_issuers_url: WebUrl = setting(
+        "",
+        "The URL of the issuer's certificate in certificates (RFC 5280 4.2.2.1); empty as for crl_url.",
+    )
+    description: Str = setting("", "What the ACME directory says of it to people.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from supervisor.config.addresses import Address, addresses
 from supervisor.config.settings import Settings
 from supervisor.config.values import format_duration, hide_password
 
@@ -21,6 +22,10 @@ def clashes(settings: Settings) -> Iterator[Clash]:
     """Everything in `settings` that contradicts something else in it."""
     yield from _store(settings)
     yield from _times(settings)
+    yield from _door(settings)
+    yield from _listeners(settings)
+    if settings.caa.check and not settings.caa.identities:
+        yield Clash("caa.identities", ("caa.check",), "must name this CA when caa.check is true")
     if settings.default_profile not in settings.profiles:
         known = ", ".join(settings.profiles)
         yield Clash("default_profile", (), f"names no profile; there are: {known}")
@@ -44,6 +49,45 @@ def _store(settings: Settings) -> Iterator[Clash]:
         yield Clash("store.tls_ca_file", ("store.url",), "needs a store.url that begins with rediss://")
     if store.password_file and hide_password(store.url) != store.url:
         yield Clash("store.password_file", ("store.url",), "there is another password in store.url; keep one")
+
+
+def _door(settings: Settings) -> Iterator[Clash]:
+    """What the ACME server needs; nothing is asked of an [acme] that is off."""
+    acme = settings.acme
+    if not acme.on:
+        if acme.http_listen:
+            yield Clash("acme.http_listen", ("acme.listen",), "has no effect without acme.listen")
+        return
+    if not acme.url:
+        reason = "must be set when acme.listen is: clients are given URLs that begin with it"
+        yield Clash("acme.url", ("acme.listen",), reason)
+    if acme.http_url and not acme.http_listen:
+        yield Clash("acme.http_url", ("acme.http_listen",), "has no effect without acme.http_listen")
+    if acme.tls == "off" and not all(address.loopback for address in acme.addresses):
+        reason = 'must be loopback addresses when acme.tls is "off": nothing else may see requests without TLS'
+        yield Clash("acme.listen", ("acme.tls",), reason)
+    for key in ("tls_certificate", "tls_key"):
+        if acme.tls == "files" and not getattr(acme, key):
+            yield Clash(f"acme.{key}", ("acme.tls",), 'must name a file when acme.tls is "files"')
+        if acme.tls != "files" and getattr(acme, key):
+            yield Clash(f"acme.{key}", ("acme.tls",), 'has no effect unless acme.tls is "files"')
+    if acme.tls != "own" and acme.tls_names:
+        yield Clash("acme.tls_names", ("acme.tls",), 'has no effect unless acme.tls is "own"')
+
+
+def _listeners(settings: Settings) -> Iterator[Clash]:
+    """No two listeners want the same address and port."""
+    taken: dict[str, tuple[Address, ...]] = {}
+    for key, text in (
+        ("admin.listen", settings.admin.listen),
+        ("acme.listen", settings.acme.listen),
+        ("acme.http_listen", settings.acme.http_listen),
+    ):
+        mine = addresses(text)
+        for other, theirs in taken.items():
+            if any(one.overlaps(another) for one in mine for another in theirs):
+                yield Clash(key, (other,), f"has an address and port that {other} has too")
+        taken[key] = mine
 
 
 def _times(settings: Settings) -> Iterator[Clash]:

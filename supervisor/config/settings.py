@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from pydantic.fields import FieldInfo
 
 from supervisor.config import authority, program
+from supervisor.config.acme import Acme, Caa
 from supervisor.config.section import Section, setting
 from supervisor.config.values import ConfigPath, Kind, Str, parse_path
 
@@ -35,6 +36,8 @@ class Settings(Section):
     ca: authority.Ca = authority.Ca()
     crl: authority.Crl = authority.Crl()
     profiles: Mapping[ProfileName, authority.Profile] = Field(default={"default": authority.Profile()}, min_length=1)
+    caa: Caa = Caa()
+    acme: Acme = Acme()
     done: program.Done = program.Done()
     shutdown: program.Shutdown = program.Shutdown()
     logs: program.Logs = program.Logs()

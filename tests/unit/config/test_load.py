@@ -126,7 +126,8 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
             ("concurrency", "8", "unknown key, did you mean queues.makechallenge.concurrency?"),
             "concurrency = 8",
         ),
-        (("tls", "{...}", "unknown key"), "[tls]\na = 1"),
+        (("tls", "{...}", "unknown key, did you mean acme.tls?"), "[tls]\na = 1"),
+        (("cluster", "{...}", "unknown key"), "[cluster]\na = 1"),
         (('"a\\u001b[31m"', "1", "unknown key"), '"a\\u001b[31m" = 1'),
         (
             ("profiles.Web", '"Web"', "must be a name of lower-case letters, digits, - and _"),
