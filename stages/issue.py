@@ -1,4 +1,4 @@
-"""The third stage: checks proofs and CSR from the record, reserves the serial, writes the intent, signs, records.
+"""The third stage: checks proofs, CSR and CAA, reserves the serial, writes the intent, signs, records.
 
 The intent is durable before anything is signed (law 3), and the certificate is a pure function of it: a stage that died
 after its signature makes the same bytes again.
@@ -6,8 +6,8 @@ after its signature makes the same bytes again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeAlias
 
 import anyio.to_thread
 import msgspec
@@ -22,7 +22,7 @@ from stages.ca.profiles import Profile
 from stages.errors import Refused
 from stages.name_policy import NamePolicy
 from stages.outcome import NOTHING, Advance, CertificateRecord, Outcome, Reject, Retry, Wait, Writes
-from stages.proofs import unproven
+from stages.proofs import methods, unproven
 from stages.session import Delivery, Problem, Session
 
 OWN_FAULT_AFTER = 30.0
@@ -55,6 +55,13 @@ class Reserves(Protocol):
         ...
 
 
+Permits: TypeAlias = Callable[[Session, Mapping[str, tuple[str, ...]]], Awaitable[Retry | Reject | None]]
+"""Asks what the owners of the names permit (CAA, RFC 8659): `stages.challenges.CaaCheck`.
+
+It gets the session and, for each name, the labels of the challenges that proved it; None is a permission.
+"""
+
+
 class Issue:
     """The stage."""
 
@@ -65,12 +72,14 @@ class Issue:
         settings: Callable[[], IssueSettings],
         clock: Callable[[], float],
         random_bytes: Callable[[int], bytes],
+        permits: Permits,
     ) -> None:
         self._issuer = issuer
         self._reserves = reserves
         self._settings = settings
         self._clock = clock
         self._random_bytes = random_bytes
+        self._permits = permits
 
     async def __call__(self, session: Session) -> Outcome:
         """Advance with the certificate; Wait for the CSR; Reject what may not be certified."""
@@ -81,6 +90,10 @@ class Issue:
             return Wait(session.created + settings.max_age, note="waits for the CSR")
         try:
             csr = self._check(session, settings, now)
+            # Last of all checks, and asked again after a crash: a permission is never older than this run of the stage.
+            not_before = now - settings.proof_max_age
+            if refusal := await self._permits(session, methods(session, not_before)):
+                return refusal
             intent = await self._intent(session, csr, settings, now)
             certificate = await self._sign(intent)
         except Refused as refused:

@@ -75,12 +75,14 @@ class Retry(msgspec.Struct, frozen=True):
         after: seconds from now.
         why: one sentence, kept in the session's story.
         costs: whether it counts against `max_attempts`; a schedule's next look does not.
+        kind: the RFC 8555 6.7 error type of the rejection, where it is the last try.
     """
 
     after: float
     why: str
     writes: Writes = NOTHING
     costs: bool = True
+    kind: str = "serverInternal"
 
 
 class Reject(msgspec.Struct, frozen=True):

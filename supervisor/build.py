@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from stages.ca.issuer import Issuer, load_issuer
 from stages.ca.key_policy import KeyPolicy
 from stages.ca.profiles import Profile, check_profile
-from stages.challenges.settings import ValidationSettings
+from stages.challenges import CaaSettings, ValidationSettings
 from stages.done import DoneSettings
 from stages.errors import Refused
 from stages.issue import IssueSettings
@@ -57,6 +57,7 @@ class Domain:
             int(challenges.proof_max_age),
             int(sessions.issue_max_age),
         )
+        self.caa = CaaSettings(settings.caa.check, settings.caa.identities)
         self.done = DoneSettings(int(settings.done.grace), int(settings.done.keep))
         self.limits = Limits(
             int(sessions.makechallenge_max_age),

@@ -42,6 +42,10 @@ class Fault(Exception):  # noqa: N818  an answer about somebody else's server, n
         return Problem(self.kind, printable(self.detail))
 
 
+class Absent(Fault):
+    """A definite answer of DNS: there is no such name, or it has no record of the types that were asked for."""
+
+
 class Trail:
     """The hops of one attempt while it is made, and what is being done now (told at a time-out)."""
 

@@ -27,7 +27,7 @@ from dns.rcode import Rcode
 from dns.rdata import Rdata
 from dns.rdatatype import RdataType
 
-from stages.challenges.evidence import Fault
+from stages.challenges.evidence import Absent, Fault
 from stages.challenges.names import endpoint
 from stages.challenges.streams import Connection, phrase
 
@@ -98,6 +98,7 @@ class Lookup:
         """Return the records of all the types, in their order; one type is enough.
 
         Raises:
+            Absent: there are none.
             Fault: kind "dns".
         """
         with anyio.move_on_after(self._timeout):
@@ -138,9 +139,9 @@ class Lookup:
         if len(self._found) < len(self._kinds):  # the other type may be there, nobody knows
             return self._failed("no answer")
         if self._nonexistent:
-            return Fault("dns", f"DNS says that {self._name} does not exist (NXDOMAIN)", lasting=True)
+            return Absent("dns", f"DNS says that {self._name} does not exist (NXDOMAIN)", lasting=True)
         wanted = " or ".join(kind.name for kind in self._kinds)
-        return Fault("dns", f"DNS has no {wanted} record for {self._name}", lasting=True)
+        return Absent("dns", f"DNS has no {wanted} record for {self._name}", lasting=True)
 
     async def _ask(self, questions: dict[RdataType, Name]) -> dict[RdataType, Answer]:
         """Ask the servers in turn until each question has an answer, or one has records after a full try."""

@@ -9,8 +9,11 @@ from typing import Final, Protocol
 
 from dns.rdata import Rdata
 from dns.rdatatype import RdataType
+from dns.rdtypes.ANY.CAA import CAA
 from dns.rdtypes.ANY.TXT import TXT
 
+from stages.challenges.caa import CaaRecord
+from stages.challenges.evidence import Absent
 from stages.challenges.lookup import Lookup
 from stages.challenges.names import is_address
 from stages.challenges.systemfiles import SystemFiles
@@ -29,6 +32,10 @@ class Resolver(Protocol):
 
     async def texts(self, name: str) -> tuple[bytes, ...]:
         """Return the TXT records of a name, each joined, from 1 to 16; raise `Fault` otherwise."""
+        ...
+
+    async def caa(self, name: str) -> tuple[CaaRecord, ...]:
+        """Return the CAA records of a name, all of them, none where there are none; raise `Fault` otherwise."""
         ...
 
 
@@ -69,6 +76,14 @@ class DnsResolver:
         """See `Resolver`."""
         found = await self._lookup(name, (RdataType.TXT,))
         return tuple(b"".join(record.strings) for record in found if isinstance(record, TXT))[:MOST_ANSWERS]
+
+    async def caa(self, name: str) -> tuple[CaaRecord, ...]:
+        """See `Resolver`. All count: one that was left out might be the one that forbids."""
+        try:
+            found = await self._lookup(name, (RdataType.CAA,))
+        except Absent:
+            return ()
+        return tuple(CaaRecord(r.flags, r.tag.decode().lower(), r.value) for r in found if isinstance(r, CAA))
 
     async def _lookup(self, name: str, kinds: tuple[RdataType, ...]) -> list[Rdata]:
         servers = self._files.servers() if self._files else self._fixed

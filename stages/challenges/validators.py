@@ -40,6 +40,11 @@ class Validators:
         self._clock = clock
         self._tools = make_tools(settings, resolver)
 
+    @property
+    def resolver(self) -> Resolver:
+        """What answers about names, by the settings of now."""
+        return self._tools.resolver
+
     def reload(self, settings: ValidationSettings) -> None:
         """Use other settings from the next attempt on; those under way end with the old ones.
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 import structlog
 
 from stages.ca.issuer import Issuer
-from stages.challenges.validators import Validators
+from stages.challenges import CaaCheck, Validators
 from stages.done import Done
 from stages.issue import Issue
 from stages.makechallenge import MakeChallenge
 from stages.session import Challenge, Session, State, ValidationRecord
 from stages.testchallenge import TestChallenge
+from supervisor.acme.urls import Urls
 from supervisor.pipeline.committer import Committer
 from supervisor.pipeline.runner import Stage
 from supervisor.reload import Reloader
@@ -29,12 +30,21 @@ def make_stages(
     random_bytes: Callable[[int], bytes],
 ) -> dict[State, Stage]:
     """The stage of each queue; settings are asked of `reloader` at each use."""
+    caa = CaaCheck(
+        lambda: validators.resolver, lambda: reloader.domain.caa, lambda account: account_url(reloader, account)
+    )
     return {
         State.MAKECHALLENGE: MakeChallenge(lambda: reloader.domain.makechallenge, clock, random_bytes),
         State.TESTCHALLENGE: TestChallenge(validators, lambda: reloader.domain.testchallenge, clock, observe),
-        State.ISSUE: Issue(issuer, committer, lambda: reloader.domain.issue, clock, random_bytes),
+        State.ISSUE: Issue(issuer, committer, lambda: reloader.domain.issue, clock, random_bytes, caa),
         State.DONE: Done(lambda: reloader.domain.done, clock),
     }
+
+
+def account_url(reloader: Reloader, account: str) -> str:
+    """The URL of an ACME account, to which DNS records may bind a name; "" where there is none."""
+    base = reloader.settings.acme.url
+    return Urls(base).account(account) if base and account else ""
 
 
 def observe(session: Session, challenge: Challenge, record: ValidationRecord) -> None:

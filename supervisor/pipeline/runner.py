@@ -167,7 +167,7 @@ class Runner:
         attempt = session.attempts + 1
         if type(outcome) is Retry and outcome.costs and attempt >= self._settings().max_attempts:
             detail = f"gave up after {attempt} attempts: {outcome.why}"
-            return Reject(Problem("serverInternal", detail), outcome.writes)
+            return Reject(Problem(outcome.kind, detail), outcome.writes)
         return outcome
 
     def _about(self, session: Session) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from stages.challenges import ValidationSettings, Validators
+from stages.challenges.caa import CaaRecord
 from stages.challenges.dialing import is_local
 from stages.session import ChallengeType, Hop
 from tests.e2e.challenges.certificates import make_certificate
@@ -227,6 +228,10 @@ class Rebinding:
         return self.answers.pop(0)
 
     async def texts(self, _name: str) -> tuple[bytes, ...]:
+        """Never asked."""
+        return ()
+
+    async def caa(self, _name: str) -> tuple[CaaRecord, ...]:
         """Never asked."""
         return ()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from stages.ca.csr import check_csr
 from stages.ca.intent import Intent, make_intent
 from stages.ca.issuer import Issuer
 from stages.ca.key_policy import KeyPolicy
-from stages.issue import Issue, IssueSettings
+from stages.issue import Issue, IssueSettings, Permits
 from stages.name_policy import NamePolicy
 from stages.outcome import Advance, CertificateRecord, Reject, Retry, Wait
 from stages.session import Challenge, ChallengeType, Delivery, Problem, Session, State
@@ -50,6 +50,11 @@ class Records:
         return self.serial, self.intent
 
 
+async def everything(_session: Session, _methods: Mapping[str, tuple[str, ...]]) -> Retry | Reject | None:
+    """No owner of a name has anything against it."""
+    return None
+
+
 def stage(
     records: Records | None = None,
     *,
@@ -57,8 +62,10 @@ def stage(
     issuer: Issuer | None = None,
     now: float = NOW,
     seed: int = 1,
+    permits: Permits = everything,
 ) -> Issue:
-    return Issue(issuer or ca.issuer(), records or Records(), lambda: settings, lambda: now, ca.random_from(seed))
+    random = ca.random_from(seed)
+    return Issue(issuer or ca.issuer(), records or Records(), lambda: settings, lambda: now, random, permits)
 
 
 def issuing(*challenges: Challenge, csr: str = CSR, **fields: Any) -> Session:
@@ -288,3 +295,34 @@ async def test_the_intent_is_durable_before_anything_is_signed() -> None:
 
     with pytest.raises(ConnectionError):
         await stage(Away())(issuing())
+
+
+@pytest.mark.parametrize("refusal", [Reject(Problem("caa", "forbidden")), Retry(10, "DNS is down", kind="dns")])
+@pytest.mark.parametrize("reserved", [False, True])
+async def test_nothing_is_reserved_or_signed_that_is_not_permitted(
+    refusal: Reject | Retry,
+    reserved: bool,  # noqa: FBT001  a table
+) -> None:
+    """The owners of the names are asked last, with what proved each name, and again where an intent is on record."""
+    asked: list[tuple[str, Mapping[str, tuple[str, ...]]]] = []
+
+    async def forbids(session: Session, methods: Mapping[str, tuple[str, ...]]) -> Retry | Reject | None:
+        asked.append((session.id, methods))
+        return refusal
+
+    records = Records()
+    intent = intent_for(("a.example",), CSR) if reserved else ""
+    both = (proven(challenge()), proven(challenge(2, kind=DNS)), challenge(3, kind=ChallengeType.TLS_ALPN_01))
+    outcome = await stage(records, permits=forbids)(issuing(*both, intent=intent))
+    assert (refusal, 0) == (outcome, records.calls)
+    assert asked == [("id", {"a.example": ("http-01", "dns-01")})]
+
+
+async def test_what_cannot_be_certified_anyway_asks_no_owner() -> None:
+    """A stale proof costs no lookup, and is no method by which a name is proven."""
+
+    async def fails(_session: Session, _methods: Mapping[str, tuple[str, ...]]) -> Retry | Reject | None:
+        raise AssertionError
+
+    outcome = await stage(permits=fails)(issuing(proven(challenge(), at=NOW - 101)))
+    assert isinstance(outcome, Reject)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from stages.proofs import proven_at, unproven
+from stages.proofs import methods, proven_at, unproven
 from stages.session import Challenge, ChallengeType, State
 from tests.unit.stages.making import DNS, HTTP, NOW, challenge, fault, good, proven, session, tried
 
@@ -50,3 +50,16 @@ def test_a_proof_is_as_fresh_as_its_latest_good_evidence() -> None:
     seen = replace(challenge(), satisfied=True)
     seen = replace(seen, data=replace(seen.data, attempts=(good(5), good(9), fault(at=12))))
     assert proven_at(seen) == 9
+
+
+def test_methods_are_those_whose_proof_counts() -> None:
+    """CAA may ask for one of them (RFC 8657 4): what is open, stale or does not fit has proven nothing."""
+    record = session(
+        State.ISSUE,
+        proven(challenge(1)),
+        proven(challenge(2, kind=DNS)),
+        proven(challenge(3, "b.example"), at=NOW - 1),
+        proven(challenge(4, "*.a.example", HTTP)),
+        challenge(5, "c.example"),
+    )
+    assert methods(record, not_before=NOW) == {"a.example": ("http-01", "dns-01")}
