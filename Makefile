@@ -1,16 +1,19 @@
-# Every command of the project. Each target sets up what it needs: .venv is made from requirements/dev.txt, with hashes.
+# Every command of the project. Each target sets up what it needs, with hashes: .venv is made from requirements/dev.txt,
+# .venv-clients from requirements/clients.txt: the ACME clients that the tests and the demo run.
 # `make PYTHON=python3.13 test` takes another Python.
 
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+CLIENTS := .venv-clients
+CLIENTS_READY := $(CLIENTS)/.ready
 CODE := supervisor stages tests packaging benchmarks
 LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint cover bench torture soak run lock dist clean
+.PHONY: help demo clients test check lint cover bench torture soak run lock dist clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +21,9 @@ help: ## Show this list.
 demo: $(READY) ## Watch a whole certificate being issued, in about ten seconds, in a temporary directory.
 	@$(PY) packaging/demo.py
 
-test: $(READY) ## Run all tests.
+clients: $(CLIENTS_READY) ## Bring certbot, for the tests with real ACME clients.
+
+test: $(READY) $(CLIENTS_READY) ## Run all tests.
 	@$(PY) -m pytest -q
 
 check: lint cover ## Run all that CI demands: format, lint, types, import rules, and the tests with branch coverage.
@@ -29,7 +34,7 @@ lint: $(READY) ## The part of `check` that runs nothing: format, lint, types, im
 	@$(VENV)/bin/mypy --no-error-summary
 	@$(VENV)/bin/lint-imports --no-logo
 
-cover: $(READY) ## The part of `check` that runs the tests, with branch coverage of the program's own processes too.
+cover: $(READY) $(CLIENTS_READY) ## The part of `check` that runs the tests, with branch coverage of the program's own processes too.
 	@$(PY) -m pytest -q --cov --cov-report=term
 
 bench: $(READY) ## Measure how many certificates a second, and where the time goes.
@@ -47,13 +52,18 @@ run: $(READY) ## Run the supervisor with ./config.toml; `ca-supervisor init` com
 lock: $(READY) ## Bring requirements/*.txt to the newest versions that pyproject.toml allows.
 	@$(LOCK) --upgrade -o requirements/run.txt pyproject.toml
 	@$(LOCK) --upgrade --extra dev -c requirements/run.txt -o requirements/dev.txt pyproject.toml
+	@$(LOCK) --upgrade -o requirements/clients.txt requirements/clients.in
 
 dist: $(READY) ## Build dist/ca-supervisor: the program and all it needs in one file, and try it.
 	@sh packaging/dist.sh $(PY)
 
 clean: ## Remove .venv and everything that was built.
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf $(VENV) $(CLIENTS) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
 
 $(READY): requirements/dev.txt pyproject.toml packaging/venv.sh
-	@sh packaging/venv.sh $(PYTHON) $(VENV)
+	@sh packaging/venv.sh $(PYTHON) $(VENV) requirements/dev.txt .
+	@touch $@
+
+$(CLIENTS_READY): requirements/clients.txt packaging/venv.sh
+	@sh packaging/venv.sh $(PYTHON) $(CLIENTS) requirements/clients.txt
 	@touch $@

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes or updates a virtual environment from requirements/dev.txt: usage venv.sh PYTHON FOLDER. `make` calls it.
-# Every package is checked against its hash; the project itself is installed as a link to this folder.
+# Makes or updates a virtual environment: usage venv.sh PYTHON FOLDER REQUIREMENTS [PROJECT]. `make` calls it.
+# Every package is checked against its hash; PROJECT, a folder, is installed as a link to it.
 set -eu
-python=$1 venv=$2
+python=$1 venv=$2 requirements=$3 project=${4-}
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -25,6 +25,7 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
         exit 1
     fi
 fi
-say "installing what requirements/dev.txt names"
-"$venv/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.txt
-"$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+say "installing what $requirements names"
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r "$requirements"
+[ -z "$project" ] ||
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e "$project"
