@@ -18,13 +18,17 @@ from stages.proofs import unproven
 from stages.session import Challenge, ChallengeType, Problem, Session, ValidationRecord
 
 AT_ONCE = 32
-"""Challenges tested in one run of the stage, the longest untested first; the rest follows in the next."""
+"""Names tested in one run of the stage, the longest untested first; the rest follows in the next."""
 EVIDENCE_KEPT = 5
 """Validation records kept for each challenge: the latest."""
 
 
 class TestChallengeSettings(msgspec.Struct, frozen=True):
-    """Seconds; `tries` is how often a passing fault is tried again before it counts as lasting."""
+    """Seconds; `tries` is how often a passing fault is tried again before it counts as lasting.
+
+    `patience` is how long a run of the stage goes on to further challenges of a name: one more attempt must fit between
+    it and the stage's deadline.
+    """
 
     __test__ = False
 
@@ -33,6 +37,7 @@ class TestChallengeSettings(msgspec.Struct, frozen=True):
     backoff_max: float
     schedule_first: float
     schedule_max: float
+    patience: float
 
 
 class Validates(Protocol):
@@ -74,28 +79,37 @@ class TestChallenge:
         due = _to_test(session, missing)
         if not due:
             return Wait(session.expires, note="waits for the client to be ready")
-        tested = await self._test(session, due[:AT_ONCE])
-        # Only what was never tested follows at once; else a session with many dead names would be tested without pause.
-        return self._judge(session, tested, more=any(not c.data.attempts for c in due[AT_ONCE:]))
+        return self._judge(session, await self._test(session, due), due)
 
-    async def _test(self, session: Session, challenges: list[Challenge]) -> tuple[Challenge, ...]:
+    async def _test(self, session: Session, due: list[Challenge]) -> tuple[Challenge, ...]:
+        """Test names side by side and the challenges of a name in turn, until one proves it."""
         tested: dict[int, Challenge] = {}
+        end = anyio.current_time() + self._settings().patience
 
-        async def attempt(challenge: Challenge) -> None:
-            key_authorization = session.key_authorization(challenge)
-            record = await self._validators.validate(
-                challenge.type, challenge.name, challenge.data.token, key_authorization
-            )
-            self._observe(session, challenge, record)
-            tested[challenge.n] = self._with(session, challenge, record)
+        async def attempt(challenges: list[Challenge]) -> None:
+            for challenge in challenges:
+                after = tested[challenge.n] = await self._attempt(session, challenge)
+                if after.satisfied or after.failed or anyio.current_time() >= end:
+                    return
 
-        if len(challenges) == 1:
-            await attempt(challenges[0])
+        names: dict[str, list[Challenge]] = {}
+        for challenge in due:
+            names.setdefault(challenge.name, []).append(challenge)
+        if len(names) == 1:
+            await attempt(due)
         else:
             async with anyio.create_task_group() as group:
-                for challenge in challenges:
-                    group.start_soon(attempt, challenge)
+                for challenges in list(names.values())[:AT_ONCE]:
+                    group.start_soon(attempt, challenges)
         return tuple(tested[n] for n in sorted(tested))
+
+    async def _attempt(self, session: Session, challenge: Challenge) -> Challenge:
+        key_authorization = session.key_authorization(challenge)
+        record = await self._validators.validate(
+            challenge.type, challenge.name, challenge.data.token, key_authorization
+        )
+        self._observe(session, challenge, record)
+        return self._with(session, challenge, record)
 
     def _with(self, session: Session, challenge: Challenge, record: ValidationRecord) -> Challenge:
         last_try = not session.scheduled and session.attempts + 1 >= self._settings().tries
@@ -104,7 +118,7 @@ class TestChallenge:
         data = replace(challenge.data, attempts=attempts, error=record.error)
         return replace(challenge, satisfied=record.ok, failed=failed, data=data)
 
-    def _judge(self, session: Session, tested: tuple[Challenge, ...], *, more: bool) -> Outcome:
+    def _judge(self, session: Session, tested: tuple[Challenge, ...], due: list[Challenge]) -> Outcome:
         writes, by_n = Writes(challenges=tested), {challenge.n: challenge for challenge in tested}
         after = replace(session, challenges=tuple(by_n.get(c.n, c) for c in session.challenges))
         failed = next((challenge for challenge in tested if challenge.failed), None)
@@ -114,7 +128,8 @@ class TestChallenge:
         missing = unproven(after)
         if not missing:
             return Advance(writes, note="every name is proven")
-        if more:
+        # Only what was never tested follows at once; else a session with many dead names would be tested without pause.
+        if any(c.n not in by_n and c.name in missing and not c.data.attempts for c in due):
             return Retry(0, "more challenges are to be tested", writes, costs=False)
         faults = [challenge for challenge in tested if not challenge.satisfied]
         if not faults:

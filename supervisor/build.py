@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from stages.ca.issuer import Issuer, load_issuer
+from stages.ca.issuer import Issuer, load_issuer, make_issuer, read_certificates
 from stages.ca.key_policy import KeyPolicy
 from stages.ca.profiles import Profile, check_profile
 from stages.challenges import CaaSettings, ValidationSettings
@@ -24,7 +24,7 @@ from stages.name_policy import NamePolicy
 from stages.session import OFFERED
 from stages.store.connection import StoreSettings
 from stages.testchallenge import TestChallengeSettings
-from supervisor.config.authority import Profile as ProfileSettings
+from supervisor.config.addresses import addresses
 from supervisor.config.settings import Settings
 from supervisor.recovery.decide import Limits
 
@@ -39,7 +39,7 @@ class Domain:
         self.settings = settings
         self.names = name_policy(settings)
         self.keys = key_policy(settings)
-        self.profiles = {name: profile(name, table) for name, table in settings.profiles.items()}
+        self.profiles = {name: profile(name, settings) for name in settings.profiles}
         challenges, queue, sessions = settings.challenges, settings.queues.testchallenge, settings.sessions
         self.makechallenge = MakeChallengeSettings(
             tuple(_TYPES[label] for label in challenges.types),
@@ -47,7 +47,12 @@ class Domain:
             challenges.token_bytes,
         )
         self.testchallenge = TestChallengeSettings(
-            queue.max_attempts, queue.backoff, queue.backoff_max, challenges.retry_first, challenges.retry_max
+            queue.max_attempts,
+            queue.backoff,
+            queue.backoff_max,
+            challenges.retry_first,
+            challenges.retry_max,
+            queue.timeout - settings.validation.timeout,
         )
         self.issue = IssueSettings(
             self.profiles,
@@ -98,8 +103,9 @@ def _blocked(file: Path) -> list[str]:
     return digests
 
 
-def profile(name: str, table: ProfileSettings) -> Profile:
-    """One [profiles.<name>]."""
+def profile(name: str, settings: Settings) -> Profile:
+    """One [profiles.<name>]; where it says nothing else, its URLs are those at which the ACME server has them."""
+    table, acme, issuer_id = settings.profiles[name], settings.acme, settings.ca.name
     made = Profile(
         name=name,
         validity_seconds=int(table.validity),
@@ -107,8 +113,8 @@ def profile(name: str, table: ProfileSettings) -> Profile:
         key_usages=tuple(_camel(word) for word in table.key_usages),
         extended_key_usages=tuple(_camel(word) for word in table.extended_key_usages),
         past_issuer=table.past_issuer,
-        crl_url=table.crl_url,
-        ca_issuers_url=table.ca_issuers_url,
+        crl_url=table.crl_url or acme.crl_url(issuer_id),
+        ca_issuers_url=table.ca_issuers_url or acme.ca_issuers_url(issuer_id),
     )
     return check_profile(made)
 
@@ -151,6 +157,24 @@ def issuer(settings: Settings, now: int) -> Issuer:
     )
 
 
+def alternates(settings: Settings, issuing: Issuer, now: int) -> tuple[Issuer, ...]:
+    """The issuer as each chain of ca.alternate_chains has it, to offer its chain beside the first (RFC 8555 7.4.2).
+
+    Raises Refused("config", <file>, ...) for a file that is no chain of this issuer: another key or name, an expired
+    certificate, one that is not signed by the next.
+    """
+    return tuple(_alternate(file, issuing, now) for file in settings.ca.alternate_chains)
+
+
+def _alternate(file: Path, issuing: Issuer, now: int) -> Issuer:
+    made = make_issuer(issuing.key, read_certificates(file), now, issuer_id=issuing.id, where=str(file))
+    if made.certificate.subject != issuing.certificate.subject:
+        raise Refused("config", str(file), "its first certificate has another subject than ca.certificate")
+    if made.authority_key_identifier != issuing.authority_key_identifier:
+        raise Refused("config", str(file), "its first certificate has another key identifier than ca.certificate")
+    return made
+
+
 def store_settings(settings: Settings, embedded_url: str) -> StoreSettings:
     """Where the store is; `embedded_url` is that of the embedded one, whose replies wait for the disk by themselves."""
     table = settings.store
@@ -172,11 +196,14 @@ def without_wait(address: StoreSettings) -> StoreSettings:
 
 
 def own_addresses(settings: Settings) -> tuple[tuple[str, int], ...]:
-    """Addresses and ports of the CA's own listeners and store, which validations never dial."""
+    """Addresses and ports of the CA's own listeners and store, which validations never dial.
+
+    "0.0.0.0" and "::" stand for every address of this host.
+    """
     own: list[tuple[str, int]] = []
-    if settings.admin.listen:
-        host, _, port = settings.admin.listen.rpartition(":")
-        own.append((host.strip("[]"), int(port)))
+    for listen in (settings.admin.listen, settings.acme.listen, settings.acme.http_listen):
+        for host, port in addresses(listen):
+            own += [("127.0.0.1", port), ("::1", port)] if host == "localhost" else [(host, port)]
     if settings.store.url.startswith(("redis://", "rediss://")):
         parts = urlsplit(settings.store.url)
         own += _look_up(parts.hostname or "localhost", parts.port or 6379)

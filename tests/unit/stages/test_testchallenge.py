@@ -10,15 +10,17 @@ from msgspec.structs import replace
 from stages.outcome import Advance, Reject, Retry, Wait
 from stages.session import Challenge, ChallengeType, Problem, Session, State, ValidationRecord
 from stages.testchallenge import AT_ONCE, EVIDENCE_KEPT, TestChallenge, TestChallengeSettings
-from tests.unit.stages.making import DNS, NOW, challenge, fault, good, proven, session, tried
+from tests.unit.stages.making import ALPN, DNS, HTTP, NOW, challenge, fault, good, proven, session, tried
 
 pytestmark = pytest.mark.anyio
 
-SETTINGS = TestChallengeSettings(tries=3, backoff=2.0, backoff_max=5.0, schedule_first=10.0, schedule_max=100.0)
+SETTINGS = TestChallengeSettings(
+    tries=3, backoff=2.0, backoff_max=5.0, schedule_first=10.0, schedule_max=100.0, patience=60.0
+)
 
 
 class Says:
-    """Validators that answer by name, and remember what they were asked."""
+    """Validators that answer by name, or by name and type ("a.example dns-01"), and remember what they were asked."""
 
     def __init__(self, **answers: ValidationRecord) -> None:
         self.answers = {name.replace("_", "."): answer for name, answer in answers.items()}
@@ -30,7 +32,7 @@ class Says:
     ) -> ValidationRecord:
         """Answer."""
         self.asked.append((challenge_type, name, token, key_authorization))
-        return self.answers.get(name, good())
+        return self.answers.get(f"{name} {challenge_type.label}", self.answers.get(name, good()))
 
     def observe(self, _session: Session, seen: Challenge, record: ValidationRecord) -> None:
         """Remember."""
@@ -194,3 +196,59 @@ async def test_a_session_of_the_command_line_is_tested_on_a_schedule(age: float,
     assert round(outcome.after, 3) == after
     assert not outcome.costs
     assert [written.failed for written in outcome.writes.challenges] == [False]
+
+
+ALL = (challenge(1, ready=0), challenge(2, kind=DNS, ready=0), challenge(3, kind=ALPN, ready=0))
+
+
+@pytest.mark.parametrize(
+    ("failing", "tested"),
+    [((), [HTTP]), ((HTTP,), [HTTP, DNS]), ((HTTP, DNS), [HTTP, DNS, ALPN]), ((HTTP, DNS, ALPN), [HTTP, DNS, ALPN])],
+)
+async def test_a_proven_name_is_not_probed_again(
+    failing: tuple[ChallengeType, ...], tested: list[ChallengeType]
+) -> None:
+    """A scheduled session may be proven in any way; the rest is left alone after the first proof."""
+    says = Says(**{f"a_example {kind.label}": fault(lasting=True) for kind in failing})
+    outcome = await stage(says)(under_test(*ALL, scheduled=True))
+    assert tested == [kind for kind, _, _, _ in says.asked]
+    assert isinstance(outcome, Retry if len(failing) == 3 else Advance)
+    assert [kind not in failing for kind in tested] == [written.satisfied for written in outcome.writes.challenges]
+
+
+async def test_the_way_that_waited_longest_comes_first() -> None:
+    """What was not tested in one round is tested first in the next."""
+    says = Says(a_example=fault())
+    await stage(says)(under_test(tried(ALL[0], fault(at=9)), tried(ALL[1], fault(at=5)), ALL[2], scheduled=True))
+    assert [kind for kind, _, _, _ in says.asked] == [ALPN, DNS, HTTP]
+
+
+async def test_a_run_ends_in_time() -> None:
+    """Slow failures are spread over more runs; what was never tested follows at once, the rest on the schedule."""
+    settings, says = replace(SETTINGS, patience=0.0), Says(a_example=fault())
+    once = TestChallenge(says, lambda: settings, lambda: NOW, says.observe)
+    first = await once(under_test(*ALL, scheduled=True))
+    assert isinstance(first, Retry)
+    assert (first.after, first.costs, [c.n for c in first.writes.challenges]) == (0, False, [1])
+    second = await once(under_test(*(tried(open_, fault(at=open_.n)) for open_ in ALL), scheduled=True))
+    assert isinstance(second, Retry)
+    assert (second.after, [c.n for c in second.writes.challenges]) == (10.0, [1])
+
+
+async def test_two_ready_ways_to_one_name() -> None:
+    """A client that says it is ready twice is asked for one proof; a lasting fault before that ends the order."""
+    both = (challenge(1), challenge(2, kind=DNS))
+    says = Says()
+    assert isinstance(await stage(says)(under_test(*both)), Advance)
+    assert len(says.asked) == 1
+    says = Says(**{"a_example http-01": fault(lasting=True)})
+    assert isinstance(await stage(says)(under_test(*both)), Reject)
+    assert len(says.asked) == 1
+
+
+async def test_a_name_proven_in_this_run_has_nothing_left_to_test() -> None:
+    """Its untested challenges do not bring the session back at once."""
+    says = Says(b_example=fault())
+    outcome = await stage(says)(under_test(*ALL, challenge(4, "b.example", ready=0), scheduled=True))
+    assert isinstance(outcome, Retry)
+    assert (outcome.after, outcome.why) == (10.0, "b.example: refused")
