@@ -149,6 +149,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         expires: unix time after which its challenges no longer count.
         delivered: unix time of the last change of `delivery`.
         story: one line for each move: unix time, a space, what happened.
+        asked: the names as the client spelled them, one for each of `names`; empty where it spelled them so.
+        replaces: serial (lower-case hex) of the certificate that it is to replace (RFC 9773 5), empty for none.
     """
 
     id: str
@@ -172,6 +174,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     expires: int = 0
     delivered: int = 0
     story: str = ""
+    asked: tuple[str, ...] = ()
+    replaces: str = ""
 
     def key_authorization(self, challenge: Challenge) -> str:
         """The text that proves control (RFC 8555 8.1): token, dot, thumbprint."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from stages.store.records import Garbled
 from stages.store.store import Store
 
 _PAGE = 200
@@ -15,6 +16,9 @@ class Certificate(msgspec.Struct, frozen=True):
     """A certificate on record. Times are unix seconds; `revoked` is 0 and `reason` None while it is not revoked.
 
     `delivery` is what is known of its way to the client: that of its session while that lives, else the last known.
+    `replaced` is the session that is to replace it or has done so (RFC 9773 5), "" for none; `successor` the serial of
+    the certificate that this session had when it retired. `renew_start` and `renew_end` are the operator's renewal
+    window (RFC 9773 4.2), 0 where there is none.
     """
 
     serial: str
@@ -29,6 +33,10 @@ class Certificate(msgspec.Struct, frozen=True):
     delivery: str
     revoked: int = 0
     reason: int | None = None
+    replaced: str = ""
+    successor: str = ""
+    renew_start: int = 0
+    renew_end: int = 0
 
 
 async def read_certificate(store: Store, serial: str) -> Certificate | None:
@@ -55,28 +63,47 @@ async def _read(store: Store, serials: list[str]) -> list[Certificate | None]:
     for record in records:
         pipe.hget(store.keys.session((record.get(b"session") or b"-").decode()), "delivery")
     deliveries = await store.call(pipe.execute())
-    return [_certificate(record, delivery) for record, delivery in zip(records, deliveries, strict=True)]
+    return [
+        certificate_of(serial, _text(record), (delivery or b"").decode())
+        for serial, record, delivery in zip(serials, records, deliveries, strict=True)
+    ]
 
 
-def _certificate(record: dict[bytes, bytes], delivery: bytes | None) -> Certificate | None:
-    if not record:
+def certificate_of(serial: str, text: dict[str, str], delivery: str) -> Certificate | None:
+    """The certificate in a hash, None for an empty one; `delivery` is that of its session, "" when that is gone.
+
+    Raises Garbled.
+    """
+    if not text:
         return None
-    text = {field.decode(): value.decode() for field, value in record.items()}
     reason = text.get("reason")
-    return Certificate(
-        serial=text["serial"],
-        issuer=text["issuer"],
-        names=tuple(text["names"].split(",")),
-        pem=text["pem"],
-        not_before=int(text["not_before"]),
-        not_after=int(text["not_after"]),
-        account=text["account"],
-        session=text["session"],
-        spki=text["spki"],
-        delivery=(delivery or b"").decode() or text.get("delivery", "issued"),
-        revoked=int(text.get("revoked", "0")),
-        reason=int(reason) if reason is not None else None,
-    )
+    try:
+        return Certificate(
+            serial=text["serial"],
+            issuer=text["issuer"],
+            names=tuple(text["names"].split(",")),
+            pem=text["pem"],
+            not_before=int(text["not_before"]),
+            not_after=int(text["not_after"]),
+            account=text["account"],
+            session=text["session"],
+            spki=text["spki"],
+            delivery=delivery or text.get("delivery", "issued"),
+            revoked=int(text.get("revoked", "0")),
+            reason=int(reason) if reason is not None else None,
+            replaced=text.get("replaced", ""),
+            successor=text.get("successor", ""),
+            renew_start=int(text.get("renew_start", "0")),
+            renew_end=int(text.get("renew_end", "0")),
+        )
+    except KeyError as error:
+        raise Garbled(serial, str(error.args[0]), "missing", what="certificate") from None
+    except ValueError:
+        raise Garbled(serial, "record", "not an integer", what="certificate") from None
+
+
+def _text(record: dict[bytes, bytes]) -> dict[str, str]:
+    return {field.decode(): value.decode() for field, value in record.items()}
 
 
 async def revocations(store: Store) -> list[tuple[str, int, int]]:

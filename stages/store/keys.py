@@ -29,6 +29,9 @@ class Keys:
         self.crl_number = f"{prefix}crl-number"
         self.finished = f"{prefix}finished"
         self.groups = f"{prefix}groups"
+        self.credentials = f"{prefix}eab"
+        self.blocked = f"{prefix}blocked-keys"
+        self.reads = f"{prefix}reads"
         self.wake = f"{prefix}wake"
 
     def session(self, session: str) -> str:
@@ -54,6 +57,26 @@ class Keys:
     def certificate(self, serial: str) -> str:
         """The hash of a certificate on record, by serial number in lower-case hex."""
         return f"{self.prefix}certificate:{serial}"
+
+    def account(self, account: str) -> str:
+        """The hash of an ACME account."""
+        return f"{self.prefix}account:{account}"
+
+    def account_key(self, thumbprint: str) -> str:
+        """The string with the id of the account that has the key with this thumbprint."""
+        return f"{self.prefix}account-key:{thumbprint}"
+
+    def orders(self, account: str) -> str:
+        """The sorted set of an account's sessions by creation."""
+        return f"{self.prefix}account:{account}:orders"
+
+    def credential(self, kid: str) -> str:
+        """The hash of a credential for an external account."""
+        return f"{self.prefix}eab:{kid}"
+
+    def rate(self, which: str, who: str) -> str:
+        """The string that keeps a rate limit; it goes by itself when nothing of the limit is used."""
+        return f"{self.prefix}rate:{which}:{who}"
 
     def group(self, supervisor: str) -> list[str]:
         """KEYS of `group.lua`, in its order."""

@@ -2,6 +2,7 @@
 
 `for_outcome` is what the runner uses; the others are made by stages (`reserve`), by clients (`submit`, `ready`,
 `finalize`, `deliver`, `cancel`), by the operator (`revoke`) and by the committer (`release`, `resync`, `quarantine`).
+`stages.store.account_moves` has those of accounts and their orders.
 """
 
 from __future__ import annotations
@@ -151,9 +152,13 @@ def finalize(session: str, csr: str) -> Move:
     return ["finalize", session, csr]
 
 
-def deliver(session: str, step: str) -> Move:
-    """How far the certificate has come: "sent" or "confirmed"."""
-    return ["deliver", session, step]
+def deliver(session: str, step: str, serial: str = "") -> Move:
+    """How far the certificate has come: "sent" or "confirmed"; it never goes back.
+
+    It may be told after the session has retired, and with the certificate's `serial` after the session is gone.
+    Answers ["ok"] or ["refused", "state is another"].
+    """
+    return ["deliver", session, step, serial]
 
 
 def cancel(session: str, problem: Problem, keep: int) -> Move:
@@ -161,6 +166,12 @@ def cancel(session: str, problem: Problem, keep: int) -> Move:
     return ["cancel", session, encode_problem(problem), keep, f"cancelled: {problem.detail}"]
 
 
-def revoke(serial: str, reason: int, at: int) -> Move:
-    """Revoke a certificate on record; `reason` is a CRLReason code of RFC 5280 5.3.1."""
-    return ["revoke", serial, str(reason), str(at)]
+def revoke(serial: str, reason: int, at: int, spki: str = "") -> Move:
+    """Revoke a certificate on record; `reason` is a CRLReason code of RFC 5280 5.3.1.
+
+    `spki` is the SHA-256 (lower-case hex) of a SubjectPublicKeyInfo for which nothing is to be issued any more, or "":
+    the caller decides, and gives one where the key is compromised. Answers ["ok"] or
+    ["refused", "unknown" | "already"]; a key given with the latter is blocked all the same, its certificate being on
+    record.
+    """
+    return ["revoke", serial, str(reason), str(at), spki]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import msgspec
 from redis.exceptions import ResponseError
@@ -13,6 +14,7 @@ from stages.store.records import Garbled, read_session
 from stages.store.store import Store
 
 _PAGE = 200
+_MOST_CHALLENGES = 10_000
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -56,6 +58,49 @@ async def read_whole(store: Store, session: str) -> Session | None:
         raise Garbled(session, "record", "not UTF-8 text") from None
     except ValueError:
         raise Garbled(session, "challenges", "not an integer") from None
+
+
+async def read_wholes(store: Store, sessions: Sequence[str]) -> list[Session | Garbled | None]:
+    """A page of sessions with names and challenges, in the order given; None for one that is not there.
+
+    They are not read in one step: one that moves meanwhile may come without its newest challenges.
+    """
+    keys = store.keys
+    pipe = store.redis.pipeline(transaction=False)
+    for session in sessions:
+        pipe.hgetall(keys.session(session))
+        pipe.lrange(keys.names(session), 0, -1)
+    answers = await store.call(pipe.execute(raise_on_error=False))
+    pipe = store.redis.pipeline(transaction=False)
+    counts = [_count(hash_) for hash_ in answers[::2]]
+    for session, count in zip(sessions, counts, strict=True):
+        for n in range(1, count + 1):
+            pipe.hgetall(keys.challenge(session, n))
+    challenges = iter(await store.call(pipe.execute(raise_on_error=False)))
+    found: list[Session | Garbled | None] = []
+    for session, hash_, names, count in zip(sessions, answers[::2], answers[1::2], counts, strict=True):
+        found.append(_whole(session, hash_, names, [next(challenges) for _ in range(count)]))
+    return found
+
+
+def _count(hash_: Any) -> int:
+    said = b"0" if isinstance(hash_, Exception) else hash_.get(b"challenges", b"0")
+    return min(int(said), _MOST_CHALLENGES) if said.isdigit() and len(said) <= len(str(_MOST_CHALLENGES)) else 0
+
+
+def _whole(session: str, hash_: Any, names: Any, challenges: list[Any]) -> Session | Garbled | None:
+    if any(isinstance(answer, Exception) for answer in (hash_, names, *challenges)):
+        return Garbled(session, "key", "not of the type that the schema says")
+    if not hash_:
+        return None
+    try:
+        return read_session(
+            session, _text(hash_), [name.decode() for name in names], [_text(item) for item in challenges]
+        )
+    except UnicodeDecodeError:
+        return Garbled(session, "record", "not UTF-8 text")
+    except Garbled as fault:
+        return fault
 
 
 async def each_session(store: Store) -> AsyncIterator[Session | Garbled]:

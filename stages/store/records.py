@@ -18,10 +18,10 @@ from stages.session import SCHEMA, Challenge, ChallengeData, ChallengeType, Deli
 
 
 class Garbled(Exception):  # noqa: N818  it is found, not raised by a fault of ours
-    """A record in Redis that cannot be read: which session, which field, why. Never carries the value."""
+    """A record in Redis that cannot be read: which session (or `what` else), field and why. Never carries the value."""
 
-    def __init__(self, session: str, field: str, why: str) -> None:
-        super().__init__(f"session {session[:64]!a}: field {field}: {why}")
+    def __init__(self, session: str, field: str, why: str, what: str = "session") -> None:
+        super().__init__(f"{what} {session[:64]!a}: field {field}: {why}")
         self.session = session
         self.field = field
         self.why = why
@@ -32,7 +32,7 @@ _decode_problem = msgspec.json.Decoder(Problem).decode
 _encode = msgspec.json.encode
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*").fullmatch
 _STATES = {state.value: state for state in State}
-_BOOLS = {"True": True, "False": False}
+BOOLS = {"True": True, "False": False}
 
 
 def pairs(flat: Sequence[str]) -> dict[str, str]:
@@ -79,8 +79,8 @@ def read_challenge(session: str, n: int, hash_: dict[str, str]) -> Challenge:
             challtime=int(hash_["challtime"]),
             type=ChallengeType(int(hash_["type"])),
             name=hash_["name"],
-            satisfied=_BOOLS[hash_["satisfied"]],
-            failed=_BOOLS[hash_["failed"]],
+            satisfied=BOOLS[hash_["satisfied"]],
+            failed=BOOLS[hash_["failed"]],
             data=data,
         )
     except KeyError as error:
@@ -119,7 +119,7 @@ def read_session(
     state = _STATES.get(get("state", ""))
     if state is None:
         raise Garbled(session, "state", "not one of the four states")
-    live = _BOOLS.get(get("live", ""))
+    live = BOOLS.get(get("live", ""))
     if live is None:
         raise Garbled(session, "live", 'neither "True" nor "False"')
     if "created" not in hash_:
@@ -161,6 +161,8 @@ def read_session(
             expires=int(get("expires", "0")),
             delivered=int(get("delivered", "0")),
             story=get("story", ""),
+            asked=tuple(get("asked", "").split(",")) if get("asked") else (),
+            replaces=get("replaces", ""),
         )
     except (ValueError, msgspec.DecodeError):
         raise Garbled(session, field, "cannot be read") from None
