@@ -9,7 +9,7 @@ import click
 
 from stages.ca.issuer import Issuer
 from stages.errors import Refused
-from supervisor.build import Domain, issuer, store_settings
+from supervisor.build import Domain, alternates, issuer, store_settings
 from supervisor.cli import output
 from supervisor.cli.founding import described
 from supervisor.cli.invocation import Invocation, shared
@@ -30,6 +30,8 @@ def check_config(invocation: Invocation) -> None:
         issuing = _check(problems, lambda: issuer(settings, invocation.now))
     else:
         unwise.append("ca.certificate: there is no CA yet; `ca-supervisor init` makes one")
+    if issuing:
+        _check(problems, lambda: alternates(settings, issuing, invocation.now))
     _check(problems, lambda: Domain(settings))
     _check(problems, lambda: store_settings(settings, "unix:///"))
     if problems:

@@ -168,6 +168,14 @@ class Acme(Section):
         port = "" if _HTTP_PORT in ports else f":{self.http_addresses[0].port}"
         return f"http://{host}{port}"
 
+    def crl_url(self, issuer: str) -> str:
+        """Where the server has an issuer's CRL: what certificates say (RFC 5280 4.2.1.13); "" without a server."""
+        return f"{self.http_base}/crl/{issuer}.crl" if self.on else ""
+
+    def ca_issuers_url(self, issuer: str) -> str:
+        """Where the server has an issuer's certificate (RFC 5280 4.2.2.1); "" without a server."""
+        return f"{self.http_base}/ca/{issuer}.cer" if self.on else ""
+
 
 class Caa(Section):
     """[caa]: the DNS records that say which CA may issue for a domain (RFC 8659, RFC 8657)."""

@@ -1,4 +1,6 @@
-"""How the front door's addresses and URLs are written in config.toml. For `supervisor.config` only; pure.
+"""How the addresses of listeners and the front door's URLs are written in config.toml. Pure.
+
+`Address`, `addresses` and `host_of` are for whoever listens or looks at listeners; the rest is for `supervisor.config`.
 
 Text goes in, its canonical form comes out; a wrong one raises `ValueError` with one sentence.
 """
@@ -76,6 +78,20 @@ def check_listens(text: str) -> str:
     )
 
 
+def check_loopback_listen(text: str) -> str:
+    """Empty, or one loopback address and port, for what asks for no password."""
+    wanted = 'must be empty or an address and port such as "127.0.0.1:8470" or "[::1]:8470"'
+    try:
+        found = addresses(text)
+    except ValueError:
+        raise ValueError(wanted) from None
+    if len(found) > 1:
+        raise ValueError(wanted)
+    if found and not found[0].loopback:
+        raise ValueError("must be a loopback address: whoever reaches it is not asked for a password")
+    return text
+
+
 def check_https_base(text: str) -> str:
     """Empty, or an https:// URL of a host and nothing more (RFC 8555 6.1)."""
     return _base(text, "https", 443)
@@ -126,6 +142,7 @@ def host_of(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
+LoopbackListen = Annotated[StrictStr, AfterValidator(check_loopback_listen)]
 Listens = Annotated[StrictStr, AfterValidator(check_listens)]
 HttpsBase = Annotated[StrictStr, AfterValidator(check_https_base)]
 HttpBase = Annotated[StrictStr, AfterValidator(check_http_base)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from supervisor.config.acme import Acme
 from supervisor.config.addresses import Address, addresses
 from supervisor.config.settings import Settings
 from supervisor.config.values import format_duration, hide_password
@@ -61,8 +63,15 @@ def _door(settings: Settings) -> Iterator[Clash]:
     if not acme.url:
         reason = "must be set when acme.listen is: clients are given URLs that begin with it"
         yield Clash("acme.url", ("acme.listen",), reason)
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", settings.ca.name) is None:
+        reason = "must be letters, digits, dots, - and _ when acme.listen is set: the CRL's URL has it"
+        yield Clash("ca.name", ("acme.listen",), reason)
     if acme.http_url and not acme.http_listen:
         yield Clash("acme.http_url", ("acme.http_listen",), "has no effect without acme.http_listen")
+    yield from _door_tls(acme)
+
+
+def _door_tls(acme: Acme) -> Iterator[Clash]:
     if acme.tls == "off" and not all(address.loopback for address in acme.addresses):
         reason = 'must be loopback addresses when acme.tls is "off": nothing else may see requests without TLS'
         yield Clash("acme.listen", ("acme.tls",), reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from supervisor.config.addresses import LoopbackListen
 from supervisor.config.section import Section, setting
 from supervisor.config.values import (
     DAY,
@@ -12,7 +13,6 @@ from supervisor.config.values import (
     Bool,
     Duration,
     Int,
-    Listen,
     OptionalPath,
     Prefix,
     Span,
@@ -171,6 +171,6 @@ class Logs(Section):
 class Admin(Section):
     """[admin]: health, metrics and the status page."""
 
-    listen: Listen = setting(
+    listen: LoopbackListen = setting(
         "", "The loopback address and port of health, metrics and status; empty for none.", restart=True
     )

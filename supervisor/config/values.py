@@ -121,22 +121,6 @@ def check_domain(text: str) -> str:
     return ".".join(labels)
 
 
-def check_listen(text: str) -> str:
-    """Empty, or a loopback address and port such as "127.0.0.1:8470", as it asks for no password."""
-    if not text:
-        return text
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) <= _PORT_MAX:
-        raise ValueError('must be empty or an address and port such as "127.0.0.1:8470" or "[::1]:8470"')
-    try:
-        loopback = ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if not loopback:
-        raise ValueError("must be a loopback address: whoever reaches it is not asked for a password")
-    return text
-
-
 def check_resolver(text: str) -> str:
     """The word "system", or name servers as "address" or "address:port", separated by commas."""
     if text == "system":
@@ -209,7 +193,6 @@ DataPath = Annotated[Path, BeforeValidator(parse_path), Kind.DATA_PATH]
 Network = Annotated[StrictStr, AfterValidator(check_network)]
 Reach = Annotated[StrictStr, AfterValidator(check_reach)]
 Domain = Annotated[StrictStr, AfterValidator(check_domain)]
-Listen = Annotated[StrictStr, AfterValidator(check_listen)]
 Resolver = Annotated[StrictStr, AfterValidator(check_resolver)]
 StoreUrl = Annotated[StrictStr, AfterValidator(check_store_url), Kind.URL]
 WebUrl = Annotated[StrictStr, AfterValidator(check_web_url)]

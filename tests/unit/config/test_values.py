@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.config import values
+from supervisor.config import addresses, values
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,11 @@ def test_size_refuses(value: object) -> None:
         (values.check_reach, "lan", "one of private, loopback, public"),
         (values.check_domain, "*.example.org", "must be a DNS name"),
         (values.check_domain, "exa mple", "must be a DNS name"),
-        (values.check_listen, "8470", "must be empty or an address and port"),
-        (values.check_listen, "127.0.0.1:70000", "must be empty or an address and port"),
-        (values.check_listen, "0.0.0.0:8470", "must be a loopback address"),
+        (addresses.check_loopback_listen, "8470", "must be empty or an address and port"),
+        (addresses.check_loopback_listen, "127.0.0.1:70000", "must be empty or an address and port"),
+        (addresses.check_loopback_listen, "::1:8470", "must be empty or an address and port"),
+        (addresses.check_loopback_listen, "127.0.0.1:1,127.0.0.1:2", "must be empty or an address and port"),
+        (addresses.check_loopback_listen, "0.0.0.0:8470", "must be a loopback address"),
         (values.check_resolver, "dns.example.org", 'must be "system"'),
         (values.check_resolver, "10.0.0.53:0", "must have a port"),
         (values.check_store_url, "http://localhost", 'must be "embedded"'),
@@ -100,8 +102,8 @@ def test_text_is_refused(check: object, text: str, reason: str) -> None:
         (values.check_reach, "loopback", "loopback"),
         (values.check_reach, "fd00::/8", "fd00::/8"),
         (values.check_domain, "example.org", ".Example.org"),
-        (values.check_listen, "[::1]:8470", "[::1]:8470"),
-        (values.check_listen, "localhost:8470", "localhost:8470"),
+        (addresses.check_loopback_listen, "[::1]:8470", "[::1]:8470"),
+        (addresses.check_loopback_listen, "localhost:8470", "localhost:8470"),
         (values.check_resolver, "10.0.0.53,[fd00::53]:5353", "10.0.0.53,[fd00::53]:5353"),
         (values.check_store_url, "unix:///run/valkey.sock", "unix:///run/valkey.sock"),
         (values.check_store_url, "rediss://store.example:6380/1", "rediss://store.example:6380/1"),
