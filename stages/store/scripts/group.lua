@@ -31,8 +31,16 @@ local OK, KEPT, MOVES = {'ok'}, {'ok', 'kept'}, {}
 --@include moves/submit.lua
 --@include moves/client.lua
 --@include moves/revoke.lua
+--@include moves/limits.lua
+--@include moves/external.lua
+--@include moves/account.lua
+--@include moves/order.lua
 
-local UNFENCED = {submit = true, ready = true, finalize = true, deliver = true, cancel = true, revoke = true}
+local UNFENCED = {
+  submit = true, ready = true, finalize = true, deliver = true, cancel = true, revoke = true, order = true,
+  new_account = true, update_account = true, deactivate = true, change_key = true, renew_by = true,
+  create_credential = true, withdraw_credential = true,
+}
 
 if TOKEN ~= '' and call('GET', LEASE) ~= TOKEN then return redis.error_reply('LEASE lost') end
 

@@ -49,16 +49,31 @@ MOVES.finalize = function(op)
 end
 
 -- deliver: how far the certificate has come: 'sent' or 'confirmed'. It never goes back.
--- op: {'deliver', session, step}
--- Returns {'ok'} or {'refused', why}.
+-- op: {'deliver', session, step, serial (hex) or ''}
+-- Returns {'ok'} or {'refused', why}. A session that retired changes with its certificate; where it is gone, the
+-- certificate with this serial changes alone.
+local function note_delivery(certificate, step)
+  local before = call('HGET', certificate, 'delivery')
+  if before and before ~= 'confirmed' and before ~= step then call('HSET', certificate, 'delivery', step) end
+end
+
 MOVES.deliver = function(op)
   local session_key = PREFIX .. op[2]
-  local found = call('HMGET', session_key, 'live', 'state', 'waiting', 'story', 'delivery')
+  local found = call('HMGET', session_key, 'live', 'state', 'waiting', 'story', 'delivery', 'serial')
+  if not found[2] and op[4] and op[4] ~= '' then
+    local certificate = PREFIX .. 'certificate:' .. op[4]
+    if call('HGET', certificate, 'session') ~= op[2] then return {'refused', 'state is another'} end
+    note_delivery(certificate, op[3])
+    return OK
+  end
   if found[2] ~= 'done' then return {'refused', 'state is another'} end
-  if found[1] ~= 'True' then return {'refused', 'not live'} end
   if found[5] == 'confirmed' or found[5] == op[3] then return OK end
   call('HSET', session_key, 'delivery', op[3], 'delivered', NOW, 'story', story_with(found[4], NOW, 'delivery ' .. op[3]))
-  wake(op[2], session_key, found[2], found[3])
+  if found[1] == 'True' then
+    wake(op[2], session_key, found[2], found[3])
+  elseif found[6] then
+    note_delivery(PREFIX .. 'certificate:' .. found[6], op[3])
+  end
   return OK
 end
 
