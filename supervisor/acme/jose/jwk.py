@@ -32,7 +32,7 @@ ED25519_SMALL_ORDER: Final = frozenset(
         0,
         1,
         ED25519_PRIME - 1,
-        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D4D706A17C7,
+        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
         0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
         # The spellings of 0 and 1 that are not reduced.
         ED25519_PRIME,
@@ -141,8 +141,8 @@ def _read_okp(value: dict[str, Any]) -> Parts:
 
 
 def _read_rsa(value: dict[str, Any]) -> Parts:
-    """RFC 7518 6.3.1: n and e have no leading zero octets."""
-    n, e = _unsigned(value, "n", 512), _unsigned(value, "e", 32)
+    """RFC 7518 6.3.1: n and e have no leading zero octets. OpenSSL takes no e over 64 bits with a large n."""
+    n, e = _unsigned(value, "n", 512), _unsigned(value, "e", 8)
     try:
         key = rsa.RSAPublicNumbers(int.from_bytes(e), int.from_bytes(n)).public_key()
     except ValueError:
