@@ -84,7 +84,7 @@ def flattened(protected: dict[str, Any] | bytes, payload: object = b"{}", signer
     alg = protected["alg"] if isinstance(protected, dict) else "ES256"
     raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     signed = f"{b64(text)}.{b64(raw)}"
-    made = signature(signer or key(), str(alg), signed.encode())
+    made = signature(key() if signer is None else signer, str(alg), signed.encode())
     return {"protected": b64(text), "payload": b64(raw), "signature": b64(made)}
 
 
