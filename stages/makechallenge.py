@@ -1,12 +1,13 @@
 """The first stage: one challenge for each name and each type that fits it. Pure but for the random source.
 
-Wildcards can be proven by dns-01 only (RFC 8555 7.1.3); IP addresses never by dns-01 (RFC 8738 7).
+Wildcards can be proven by DNS records only (RFC 8555 7.1.3), IP addresses never by them (RFC 8738 7).
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -24,14 +25,22 @@ class MakeChallengeSettings(msgspec.Struct, frozen=True):
     token_bytes: int
 
 
+_BY_DNS: Final = frozenset({ChallengeType.DNS_01, ChallengeType.DNS_ACCOUNT_01})
+
+
 def fits(kind: ChallengeType, name: str) -> bool:
     """Whether a challenge of this type can prove this name; the types of 2012 that are not on offer prove nothing."""
     if kind not in OFFERED:
         return False
     parsed = parse_name(name)
     if parsed.wildcard:
-        return kind is ChallengeType.DNS_01
-    return not (parsed.kind == "ip" and kind is ChallengeType.DNS_01)
+        return kind in _BY_DNS
+    return not (parsed.kind == "ip" and kind in _BY_DNS)
+
+
+def _offered(kind: ChallengeType, session: Session) -> bool:
+    """Whether the session can use the type: a name of the account's own needs an account."""
+    return kind is not ChallengeType.DNS_ACCOUNT_01 or bool(session.account)
 
 
 class MakeChallenge:
@@ -52,10 +61,11 @@ class MakeChallenge:
         if session.challenges:
             return Advance(note="challenges were made before")
         settings, now = self._settings(), int(self._clock())
+        types = [kind for kind in settings.types if _offered(kind, session)]
         challenges: list[Challenge] = []
         for name in session.names:
             try:
-                fitting = [kind for kind in settings.types if fits(kind, name)]
+                fitting = [kind for kind in types if fits(kind, name)]
             except Refused as refused:  # the front door took it, or somebody else wrote it
                 return Reject(Problem(refused.kind, f"{refused.field}: {refused.reason}"))
             if not fitting:

@@ -33,14 +33,21 @@ class ChallengeType(IntEnum):
     PAYMENT = 3
     HTTP_01 = 4
     DNS_01 = 5
+    DNS_ACCOUNT_01 = 6
 
     @property
     def label(self) -> str:
-        """The name that RFC 8555, RFC 8737 and IANA give to the type, such as "http-01"."""
+        """The name that its RFC or draft gives to the type, such as "http-01"."""
         return self.name.lower().replace("_", "-")
 
 
-OFFERED = (ChallengeType.HTTP_01, ChallengeType.DNS_01, ChallengeType.TLS_ALPN_01)
+OFFERED = (
+    ChallengeType.HTTP_01,
+    ChallengeType.DNS_01,
+    ChallengeType.TLS_ALPN_01,
+    ChallengeType.DNS_ACCOUNT_01,
+)
+"""The types that can be offered; which of them are, `challenges.types` says."""
 
 
 class Delivery(StrEnum):

@@ -44,14 +44,14 @@ class Validates(Protocol):
     """One attempt at one challenge; `stages.challenges.validators.Validators` is the real one."""
 
     async def validate(
-        self, challenge_type: ChallengeType, name: str, token: str, key_authorization: str
+        self, challenge_type: ChallengeType, name: str, token: str, key_authorization: str, account_url: str
     ) -> ValidationRecord:
         """Return the evidence; never raise for what the network does."""
         ...
 
 
 class TestChallenge:
-    """The stage. `observe` is told of each validation, for the logs."""
+    """The stage. `observe` is told of each validation, for the logs; `account_url` knows the URL of an account's id."""
 
     __test__ = False
 
@@ -61,11 +61,13 @@ class TestChallenge:
         settings: Callable[[], TestChallengeSettings],
         clock: Callable[[], float],
         observe: Callable[[Session, Challenge, ValidationRecord], None],
+        account_url: Callable[[str], str],
     ) -> None:
         self._validators = validators
         self._settings = settings
         self._clock = clock
         self._observe = observe
+        self._account_url = account_url
 
     async def __call__(self, session: Session) -> Outcome:
         """Advance when every name is proven; else Wait for the client, Retry, or Reject."""
@@ -106,7 +108,11 @@ class TestChallenge:
     async def _attempt(self, session: Session, challenge: Challenge) -> Challenge:
         key_authorization = session.key_authorization(challenge)
         record = await self._validators.validate(
-            challenge.type, challenge.name, challenge.data.token, key_authorization
+            challenge.type,
+            challenge.name,
+            challenge.data.token,
+            key_authorization,
+            self._account_url(session.account) if session.account else "",
         )
         self._observe(session, challenge, record)
         return self._with(session, challenge, record)

@@ -16,10 +16,15 @@ async def dns01(tools: Tools, claim: Claim, trail: Trail) -> None:
     Raises:
         Fault: kinds "dns" and "incorrectResponse"; "malformed" where dns-01 cannot prove the name.
     """
+    await find_digest(tools, claim, "_acme-challenge", trail)
+
+
+async def find_digest(tools: Tools, claim: Claim, prefix: str, trail: Trail) -> None:
+    """Do so for the name with these labels before it; `dnsaccount01` uses it too."""
     host = canonical_host(claim.name.removeprefix("*."))
     if host is None or is_address(host):
-        raise Fault("malformed", "dns-01 proves DNS names only", lasting=True)
-    name = f"_acme-challenge.{host}"
+        raise Fault("malformed", "a DNS record proves DNS names only", lasting=True)
+    name = f"{prefix}.{host}"
     trail.doing(f"looking up the TXT records of {name}", "dns")
     trail.hop(f"TXT {name}")
     try:

@@ -43,11 +43,12 @@ class ValidationSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """What is to be proven: a DNS name or an IP address, and the two texts of RFC 8555 8.1."""
+    """What is to be proven: a DNS name or an IP address, the two texts of RFC 8555 8.1, and the URL of the account."""
 
     name: str
     token: str
     key_authorization: str
+    account_url: str
 
 
 class Tools(msgspec.Struct, frozen=True):

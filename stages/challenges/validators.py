@@ -8,6 +8,7 @@ from typing import Final
 import anyio
 
 from stages.challenges.dns01 import dns01
+from stages.challenges.dnsaccount01 import dnsaccount01
 from stages.challenges.evidence import Fault, Trail
 from stages.challenges.http01 import http01
 from stages.challenges.resolving import Resolver
@@ -19,6 +20,7 @@ VALIDATORS: Final[dict[ChallengeType, Callable[[Tools, Claim, Trail], Awaitable[
     ChallengeType.HTTP_01: http01,
     ChallengeType.DNS_01: dns01,
     ChallengeType.TLS_ALPN_01: tlsalpn01,
+    ChallengeType.DNS_ACCOUNT_01: dnsaccount01,
 }
 """One function for each type on offer; it returns when the proof was found and raises `Fault` otherwise."""
 
@@ -54,7 +56,7 @@ class Validators:
         self._tools = make_tools(settings, self._resolver)
 
     async def validate(
-        self, challenge_type: ChallengeType, name: str, token: str, key_authorization: str
+        self, challenge_type: ChallengeType, name: str, token: str, key_authorization: str, account_url: str = ""
     ) -> ValidationRecord:
         """Make one attempt and return its evidence, whatever the network does; cancellation passes through.
 
@@ -63,14 +65,15 @@ class Validators:
 
         Args:
             challenge_type: one of `stages.session.OFFERED`; for others the record says "malformed".
-            name: the identifier: a DNS name, with "*." for dns-01 only, or an IP address.
+            name: the identifier: a DNS name, with "*." for those of DNS records only, or an IP address.
             token: the challenge's token.
             key_authorization: token, dot, thumbprint (RFC 8555 8.1).
+            account_url: the URL of the ACME account that has to prove it; "" without one.
         """
         tools = self._tools
         at, began = int(self._clock()), anyio.current_time()
         trail = Trail()
-        fault = await _attempt(tools, challenge_type, Claim(name, token, key_authorization), trail)
+        fault = await _attempt(tools, challenge_type, Claim(name, token, key_authorization, account_url), trail)
         if fault:
             trail.saw(fault.detail)
         return ValidationRecord(

@@ -40,14 +40,17 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 def publications(session: Session, http_port: int = HTTP_PORT, tls_port: int = TLS_PORT) -> list[Publication]:
-    """Every way that is still open, for each name that is not proven; none for a session that needs none."""
+    """Every way that is still open, for each name that is not proven; none for a session that needs none.
+
+    dns-account-01 is left out: ACME clients alone use it, and they know the URL of their account.
+    """
     if not session.live or session.state not in {State.MAKECHALLENGE, State.TESTCHALLENGE}:
         return []
     missing = set(unproven(session))
     return [
         publication(session, challenge, http_port, tls_port)
         for challenge in session.challenges
-        if challenge.name in missing and not challenge.failed
+        if challenge.name in missing and not challenge.failed and challenge.type is not ChallengeType.DNS_ACCOUNT_01
     ]
 
 

@@ -25,7 +25,7 @@ from supervisor.config.values import (
     WebUrl,
 )
 
-ChallengeName: TypeAlias = Literal["http-01", "dns-01", "tls-alpn-01"]
+ChallengeName: TypeAlias = Literal["http-01", "dns-01", "tls-alpn-01", "dns-account-01"]
 KeyType: TypeAlias = Literal["p256", "p384", "p521", "ed25519", "rsa2048", "rsa3072", "rsa4096"]
 KeyUsage: TypeAlias = Literal[
     "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"
@@ -37,7 +37,9 @@ class Challenges(Section):
     """[challenges]: the ways in which a name can be proven."""
 
     types: tuple[ChallengeName, ...] = setting(
-        ("http-01", "dns-01", "tls-alpn-01"), "The challenge types that are offered.", filled=True
+        ("http-01", "dns-01", "tls-alpn-01"),
+        "The challenge types that are offered; one more is dns-account-01, which needs an ACME account.",
+        filled=True,
     )
     expires: Span = setting(7 * DAY, "How long a new challenge can be answered.", low=MINUTE)
     retry_first: Duration = setting(
@@ -80,7 +82,7 @@ class Names(Section):
     deny_domains: tuple[Domain, ...] = setting((), "Never these domains and names below them.")
     allow_ips: tuple[Network, ...] = setting((), "Only IP addresses in these CIDRs; empty for any.")
     deny_ips: tuple[Network, ...] = setting((), "Never IP addresses in these CIDRs.")
-    wildcards: Bool = setting(default=True, sentence="Whether wildcard names are allowed (proven by dns-01 only).")
+    wildcards: Bool = setting(default=True, sentence="Whether wildcard names are allowed (proven by DNS records only).")
     max_names: Int = setting(100, "The most names in one certificate.", unit="names", low=1, high=1000)
 
 

@@ -30,21 +30,25 @@ def make_stages(
     random_bytes: Callable[[int], bytes],
 ) -> dict[State, Stage]:
     """The stage of each queue; settings are asked of `reloader` at each use."""
-    caa = CaaCheck(
-        lambda: validators.resolver, lambda: reloader.domain.caa, lambda account: account_url(reloader, account)
-    )
+    account_url = account_urls(reloader)
+    caa = CaaCheck(lambda: validators.resolver, lambda: reloader.domain.caa, account_url)
+    tests = TestChallenge(validators, lambda: reloader.domain.testchallenge, clock, observe, account_url)
     return {
         State.MAKECHALLENGE: MakeChallenge(lambda: reloader.domain.makechallenge, clock, random_bytes),
-        State.TESTCHALLENGE: TestChallenge(validators, lambda: reloader.domain.testchallenge, clock, observe),
+        State.TESTCHALLENGE: tests,
         State.ISSUE: Issue(issuer, committer, lambda: reloader.domain.issue, clock, random_bytes, caa),
         State.DONE: Done(lambda: reloader.domain.done, clock),
     }
 
 
-def account_url(reloader: Reloader, account: str) -> str:
-    """The URL of an ACME account, to which DNS records may bind a name; "" where there is none."""
-    base = reloader.settings.acme.url
-    return Urls(base).account(account) if base and account else ""
+def account_urls(reloader: Reloader) -> Callable[[str], str]:
+    """From an ACME account's id to its URL, to which DNS records may bind a name; "" while there is no ACME server."""
+
+    def account_url(account: str) -> str:
+        base = reloader.settings.acme.url
+        return Urls(base).account(account) if base else ""
+
+    return account_url
 
 
 def observe(session: Session, challenge: Challenge, record: ValidationRecord) -> None:

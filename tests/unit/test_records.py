@@ -74,7 +74,13 @@ def test_a_challenge_is_written_as_the_note_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "number"), [(ChallengeType.TLS_ALPN_01, "1"), (ChallengeType.HTTP_01, "4"), (ChallengeType.DNS_01, "5")]
+    ("kind", "number"),
+    [
+        (ChallengeType.TLS_ALPN_01, "1"),
+        (ChallengeType.HTTP_01, "4"),
+        (ChallengeType.DNS_01, "5"),
+        (ChallengeType.DNS_ACCOUNT_01, "6"),
+    ],
 )
 def test_a_challenge_type_is_an_integer(kind: ChallengeType, number: str) -> None:
     """The numbers of the types are part of the format."""
@@ -176,7 +182,7 @@ def test_a_session_without_a_field_of_the_note_is_garbled(field: str) -> None:
     ("field", "value"),
     [
         ("challtime", "x"),
-        ("type", "6"),
+        ("type", "7"),
         ("type", "http-01"),
         ("satisfied", "true"),
         ("failed", "0"),

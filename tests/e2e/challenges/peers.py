@@ -191,10 +191,13 @@ def server_context(
 
 
 async def validate(
-    settings: ValidationSettings, name: str = "127.0.0.1", kind: ChallengeType = ChallengeType.HTTP_01
+    settings: ValidationSettings,
+    name: str = "127.0.0.1",
+    kind: ChallengeType = ChallengeType.HTTP_01,
+    account_url: str = "",
 ) -> ValidationRecord:
     """One attempt; whatever it says is printable ASCII."""
-    record = await Validators(settings, None, lambda: NOW).validate(kind, name, "tok", KEY_AUTHORIZATION)
+    record = await Validators(settings, None, lambda: NOW).validate(kind, name, "tok", KEY_AUTHORIZATION, account_url)
     texts = [record.error.detail if record.error else "", *(hop.seen + hop.target for hop in record.hops)]
     assert all(text.isascii() and text.isprintable() for text in texts)
     return record

@@ -85,7 +85,7 @@ async def test_dns01_no_proof(zone: Zone, kind: str, detail: str, *, lasting: bo
 
 async def test_dns01_needs_a_dns_name() -> None:
     """dns-01 cannot prove an address."""
-    expected = ("malformed", "dns-01 proves DNS names only", True)
+    expected = ("malformed", "a DNS record proves DNS names only", True)
     assert seen(await validate(LOCAL, "127.0.0.1", ChallengeType.DNS_01)) == expected
 
 

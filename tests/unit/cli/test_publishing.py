@@ -104,3 +104,8 @@ def test_words_name_each_way_once() -> None:
     assert [line.split(":")[0] for line in lines[:2]] == ["To prove a.example, publish one of", "  http-01"]
     assert lines[3] == "  dns-01: a TXT record _acme-challenge.a.example"
     assert len(lines) == 5
+
+
+def test_dns_account_01_is_not_for_people() -> None:
+    """It is left to the ACME client, and is not told as if it were http-01."""
+    assert publications(session("a.example", ChallengeType.DNS_ACCOUNT_01)) == []

@@ -10,6 +10,7 @@ from stages.session import Challenge, ChallengeData, ChallengeType, Problem, Ses
 
 NOW = 1_800_000_000
 HTTP, DNS, ALPN = ChallengeType.HTTP_01, ChallengeType.DNS_01, ChallengeType.TLS_ALPN_01
+DNS_ACCOUNT = ChallengeType.DNS_ACCOUNT_01
 
 
 def clock() -> float:

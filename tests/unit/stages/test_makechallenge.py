@@ -10,7 +10,7 @@ import pytest
 from stages.makechallenge import MakeChallenge, MakeChallengeSettings, fits
 from stages.outcome import Advance, Reject
 from stages.session import ChallengeData, ChallengeType, Problem, State
-from tests.unit.stages.making import ALPN, DNS, HTTP, NOW, challenge, clock, session
+from tests.unit.stages.making import ALPN, DNS, DNS_ACCOUNT, HTTP, NOW, challenge, clock, session
 
 pytestmark = pytest.mark.anyio
 
@@ -37,6 +37,22 @@ async def test_challenges_are_of_the_types_that_fit_the_name(name: str, types: l
     assert [(n, kind, name) for n, kind in enumerate(types, 1)] == [
         (made.n, made.type, made.name) for made in outcome.writes.challenges
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "account", "types"),
+    [
+        ("a.example", "me", [HTTP, DNS_ACCOUNT]),
+        ("a.example", "", [HTTP]),
+        ("*.a.example", "me", [DNS_ACCOUNT]),
+        ("192.0.2.1", "me", [HTTP]),
+    ],
+)
+async def test_dns_account_01_is_for_accounts(name: str, account: str, types: list[ChallengeType]) -> None:
+    """It fits what dns-01 fits, and a session without an account is not offered it."""
+    outcome = await stage(HTTP, DNS_ACCOUNT)(session(State.MAKECHALLENGE, names=(name,), account=account))
+    assert isinstance(outcome, Advance)
+    assert types == [made.type for made in outcome.writes.challenges]
 
 
 async def test_challenges_are_open_and_dated_and_their_tokens_all_differ() -> None:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from stages.proofs import methods, proven_at, unproven
 from stages.session import Challenge, ChallengeType, State
-from tests.unit.stages.making import DNS, HTTP, NOW, challenge, fault, good, proven, session, tried
+from tests.unit.stages.making import DNS, DNS_ACCOUNT, HTTP, NOW, challenge, fault, good, proven, session, tried
 
 
 def test_any_one_challenge_proves_its_name() -> None:
@@ -39,7 +39,7 @@ def test_what_is_no_proof(bad: Challenge) -> None:
     assert unproven(session(State.ISSUE, bad, names=("a.example",)), not_before=NOW) == ("a.example",)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("*.a.example", HTTP), ("192.0.2.1", DNS)])
+@pytest.mark.parametrize(("name", "kind"), [("*.a.example", HTTP), ("192.0.2.1", DNS), ("192.0.2.1", DNS_ACCOUNT)])
 def test_a_proof_of_a_type_that_does_not_fit_is_none(name: str, kind: ChallengeType) -> None:
     """A wildcard is not proven over HTTP, nor an address over DNS, whatever the record says."""
     assert unproven(session(State.ISSUE, proven(challenge(1, name, kind)))) == (name,)

@@ -25,12 +25,14 @@ class Says:
     def __init__(self, **answers: ValidationRecord) -> None:
         self.answers = {name.replace("_", "."): answer for name, answer in answers.items()}
         self.asked: list[tuple[ChallengeType, str, str, str]] = []
+        self.account_urls: list[str] = []
         self.observed: list[tuple[int, bool]] = []
 
     async def validate(
-        self, challenge_type: ChallengeType, name: str, token: str, key_authorization: str
+        self, challenge_type: ChallengeType, name: str, token: str, key_authorization: str, account_url: str
     ) -> ValidationRecord:
         """Answer."""
+        self.account_urls.append(account_url)
         self.asked.append((challenge_type, name, token, key_authorization))
         return self.answers.get(f"{name} {challenge_type.label}", self.answers.get(name, good()))
 
@@ -39,8 +41,12 @@ class Says:
         self.observed.append((seen.n, record.ok))
 
 
+def account_url(account: str) -> str:
+    return f"https://acme.example/{account}"
+
+
 def stage(says: Says, now: float = NOW) -> TestChallenge:
-    return TestChallenge(says, lambda: SETTINGS, lambda: now, says.observe)
+    return TestChallenge(says, lambda: SETTINGS, lambda: now, says.observe, account_url)
 
 
 def under_test(*challenges: Challenge, **fields: Any) -> Session:
@@ -124,7 +130,7 @@ async def test_the_delay_has_a_bound() -> None:
     """However often it failed."""
     settings = replace(SETTINGS, tries=10_000)
     says = Says(a_example=fault())
-    outcome = await TestChallenge(says, lambda: settings, lambda: NOW, says.observe)(
+    outcome = await TestChallenge(says, lambda: settings, lambda: NOW, says.observe, account_url)(
         under_test(challenge(), attempts=900)
     )
     assert isinstance(outcome, Retry)
@@ -226,7 +232,7 @@ async def test_the_way_that_waited_longest_comes_first() -> None:
 async def test_a_run_ends_in_time() -> None:
     """Slow failures are spread over more runs; what was never tested follows at once, the rest on the schedule."""
     settings, says = replace(SETTINGS, patience=0.0), Says(a_example=fault())
-    once = TestChallenge(says, lambda: settings, lambda: NOW, says.observe)
+    once = TestChallenge(says, lambda: settings, lambda: NOW, says.observe, account_url)
     first = await once(under_test(*ALL, scheduled=True))
     assert isinstance(first, Retry)
     assert (first.after, first.costs, [c.n for c in first.writes.challenges]) == (0, False, [1])
@@ -252,3 +258,11 @@ async def test_a_name_proven_in_this_run_has_nothing_left_to_test() -> None:
     outcome = await stage(says)(under_test(*ALL, challenge(4, "b.example", ready=0), scheduled=True))
     assert isinstance(outcome, Retry)
     assert (outcome.after, outcome.why) == (10.0, "b.example: refused")
+
+
+@pytest.mark.parametrize(("account", "url"), [("me", "https://acme.example/me"), ("", "")])
+async def test_the_validators_know_the_account(account: str, url: str) -> None:
+    """By its URL, which stands in DNS; a session of the command line has none."""
+    says = Says()
+    await stage(says)(under_test(challenge(), account=account))
+    assert says.account_urls == [url]
