@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from stages.account import Account
 from stages.external import Credential, CredentialState
 from stages.store.accounts import read_credential
 from stages.store.store import Store
@@ -65,6 +66,22 @@ async def verify_binding(store: Store, value: object, outer: Jws, key: Jwk, now:
     _check_payload(inner, key)
     check_state(credential.state(now))
     return Binding(credential.kid, msgspec.json.encode(value).decode())
+
+
+async def credential_of(store: Store, account: Account) -> Credential | None:
+    """The credential that an account is bound to, whose rules hold for its orders; None for an account without one.
+
+    It may be withdrawn or expired: its rules still hold. Raises AcmeProblem("unauthorized") where its record is gone,
+    for then nobody knows what the account may ask for.
+    """
+    if not account.eab:
+        return None
+    credential = await read_credential(store, account.eab)
+    if credential is None:
+        raise AcmeProblem(
+            "unauthorized", "the external account that this account is bound to is not on record any more"
+        )
+    return credential
 
 
 def check_state(state: CredentialState) -> None:

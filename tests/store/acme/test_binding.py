@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from stages.external import Credential, CredentialState
 from stages.store.accounts import read_account, read_credential, withdraw_credential
 from supervisor.acme.accounts import account
-from supervisor.acme.binding import ENDED, UNKNOWN
+from supervisor.acme.binding import ENDED, UNKNOWN, credential_of
 from supervisor.acme.http.message import Response
 from supervisor.acme.problems import AcmeProblem
 from tests.store.acme.client import URLS, Client, Office, all_at_once, decoded, key, opened, refused
@@ -170,3 +171,19 @@ async def test_binding_is_not_shown_unverified(office: Office) -> None:
     response = await client.post(account, client.kid, {"externalAccountBinding": {"protected": "x"}})
     assert "externalAccountBinding" not in decoded(response)
     assert client.kid.startswith(URLS.account(""))
+
+
+async def test_credential_of_an_account(office: Office) -> None:
+    """An account's orders are judged by its credential, withdrawn or not; without its record nothing is allowed."""
+    credential, client = await office.credential(names=["a.example"]), office.client()
+    await bind(client, credential)
+    store = office.world.store
+    made = await read_account(store, client.id)
+    assert made is not None
+    await withdraw_credential(store, credential.kid, NOW)
+    found = await credential_of(store, made)
+    assert found is not None
+    assert (found.kid, found.names) == (credential.kid, ("a.example",))
+    await office.world.redis.delete(office.world.keys.credential(credential.kid))
+    assert (await refused(credential_of(store, made))).kind == "unauthorized"
+    assert await credential_of(store, replace(made, eab="")) is None
