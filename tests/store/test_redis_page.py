@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from stages.external import make_credential
 from stages.outcome import Advance, Reject, Retry, Wait
 from stages.session import ChallengeData, Problem, State
 from stages.store import moves
+from stages.store.account_moves import Limit, deactivate, new_account, order, renew_by
+from stages.store.account_records import account_fields
+from stages.store.accounts import create_credential
 from stages.store.certificates import next_crl_number
 from stages.store.keys import Keys
-from tests.store.world import CHALLENGE, NOW, World, sid
+from tests.store.world import CHALLENGE, NOW, World, aid, sid, thumb
 
 pytestmark = pytest.mark.anyio
 
@@ -42,6 +47,11 @@ def documented(key: str) -> str:
         (r"inflight:.+", "inflight:<supervisor>"),
         (r"supervisor:.+", "supervisor:<id>"),
         (r"certificate:.+", "certificate:<serial>"),
+        (r"account:[^:]+", "account:<id>"),
+        (r"account:[^:]+:orders", "account:<id>:orders"),
+        (r"account-key:.+", "account-key:<thumbprint>"),
+        (r"eab:.+", "eab:<kid>"),
+        (r"rate:[^:]+:.+", "rate:<which>:<who>"),
     ):
         if re.fullmatch(pattern, key):
             return made
@@ -74,6 +84,27 @@ async def full_run(world: World) -> None:
     assert waiting.id == sid(11)
 
 
+async def accounts_run(world: World) -> None:
+    """An account with all that it can have, and an order of it that replaces the certificate of another."""
+    credential = make_credential(bytes, NOW, single=True)
+    assert await create_credential(world.store, credential)
+    fields = account_fields(jwk="{}", contact=["mailto:a@a.example"], terms=NOW, binding="{}")
+    limits = [Limit("new_accounts", "::1", 5, 60)]
+    await world.client(new_account(aid(1), thumb(1), fields, credential.kid, NOW, limits))
+    old, new = (
+        order(sid(number), ["a.example"], OURS, NOW, aid(1), [], replaces, asked=["A.example"])
+        for number, replaces in ((21, ""), (22, "15"))
+    )
+    await world.client(old)
+    await world.finish(sid(21), 21)
+    await world.client(new)
+    await world.finish(sid(22), 22)
+    await world.client(renew_by("15", NOW, NOW + 9))
+    await world.client(moves.revoke("15", 1, NOW, "ab" * 32))
+    await world.client(deactivate(aid(1), Problem("unauthorized", "no"), 9, NOW))
+    await world.store.script("batch.lua", [world.keys.reads], [world.keys.prefix, msgspec.msgpack.encode([]), 1])
+
+
 async def types(world: World) -> dict[str, str]:
     """Each documented pattern with the type of its keys."""
     found: dict[str, set[str]] = {}
@@ -94,6 +125,7 @@ async def fields(world: World, pattern: str) -> set[str]:
 
 async def test_the_page_has_every_key_and_its_type(world: World) -> None:
     """What a run leaves is what the page says: no key more, none less."""
+    await accounts_run(world)
     await full_run(world)
     assert await types(world) == table("Keys")
 
@@ -104,10 +136,13 @@ async def test_the_page_has_every_key_and_its_type(world: World) -> None:
         ("Fields of a session", "<sessionid>"),
         ("Fields of a challenge", "<sessionid>:<n>"),
         ("Fields of a certificate", "certificate:<serial>"),
+        ("Fields of an account", "account:<id>"),
+        ("Fields of a credential", "eab:<kid>"),
     ],
 )
 async def test_the_page_has_every_field(world: World, heading: str, pattern: str) -> None:
     """What a run leaves is what the page says: no field more, none less."""
+    await accounts_run(world)
     await full_run(world)
     assert await fields(world, pattern) == set(table(heading))
 
@@ -126,6 +161,11 @@ def test_the_page_has_every_key_of_the_code() -> None:
         keys.inflight("<supervisor>"),
         keys.lease("<id>"),
         keys.certificate("<serial>"),
+        keys.account("<id>"),
+        keys.orders("<id>"),
+        keys.account_key("<thumbprint>"),
+        keys.credential("<kid>"),
+        keys.rate("<which>", "<who>"),
     }
     assert made == set(table("Keys"))
     assert f"`{keys.wake}` is no key but a channel" in PAGE

@@ -9,7 +9,7 @@ from typing import Any
 
 from stages.outcome import Advance, CertificateRecord, Outcome, Writes
 from stages.session import Challenge, ChallengeData, ChallengeType, Session, State, ValidationRecord
-from stages.store import moves
+from stages.store import account_moves, moves
 from stages.store.connection import StoreSettings
 from stages.store.keys import Keys
 from stages.store.lease import Lease, Who
@@ -29,6 +29,16 @@ Whole = dict[str, Value]
 def sid(number: int) -> str:
     """A session id as the program makes them: 64 hex digits."""
     return hashlib.sha256(str(number).encode()).hexdigest()
+
+
+def aid(number: int) -> str:
+    """An account's id as the program makes them: 22 characters of base64url."""
+    return sid(number)[:22]
+
+
+def thumb(number: int) -> str:
+    """The thumbprint of an account's key: 43 characters of base64url."""
+    return sid(number)[-43:]
 
 
 class Clock:
@@ -163,6 +173,22 @@ class World:
         assert await self.client(moves.submit(session, names, fields, int(self.clock()))) == ["ok"]
         return session
 
+    async def account(self, number: int = 1, eab: str = "", **fields: str) -> str:
+        """A new account."""
+        account, made = aid(number), {"jwk": f'{{"n":{number}}}', **fields}
+        move = account_moves.new_account(account, thumb(number), made, eab, int(self.clock()))
+        assert await self.client(move) == ["ok", account, "created"]
+        return account
+
+    async def order(
+        self, number: int = 1, account: str = "", names: Sequence[str] = ("a.example",), replaces: str = ""
+    ) -> str:
+        """A new session of an account, of number 1 where none is named."""
+        session, fields = sid(number), {"thumbprint": "thumb"}
+        move = account_moves.order(session, names, fields, int(self.clock()), account or aid(1), (), replaces)
+        assert await self.client(move) == ["ok"]
+        return session
+
     async def claim(self, queue: State, free: int = 1, by: str = "A") -> list[Session]:
         """Take sessions from a queue."""
         reply = await self.group(claims=[Claim(queue, free)], by=by)
@@ -186,14 +212,27 @@ class World:
         for step in (State.MAKECHALLENGE, State.TESTCHALLENGE, State.ISSUE):
             if state is step:
                 break
-            writes = Writes(challenges=(CHALLENGE,)) if step is State.MAKECHALLENGE else Writes()
-            if step is State.ISSUE:
-                assert (await self.fenced(moves.reserve(session.id, f"{number:02x}", "{}")))[0] == "ok"
-                record = {"cert": "PEM", "delivery": "issued", "delivered": str(NOW)}
-                writes = Writes(fields=record, certificate=certificate(session, number))
-            assert await self.commit(session, Advance(writes)) == ["ok"]
-            (session,) = await self.claim(tuple(State)[tuple(State).index(step) + 1])
+            session = await self._step(session, number)
         return session
+
+    async def finish(self, session: str, number: int) -> None:
+        """Take the session that stands alone on the first queue through all stages; the number is its serial."""
+        (at_work,) = await self.claim(State.MAKECHALLENGE)
+        assert at_work.id == session
+        for _ in range(3):
+            at_work = await self._step(at_work, number)
+        assert await self.commit(at_work, Advance()) == ["ok"]
+
+    async def _step(self, session: Session, number: int) -> Session:
+        """On to the next state, and in flight there."""
+        writes = Writes(challenges=(CHALLENGE,)) if session.state is State.MAKECHALLENGE else Writes()
+        if session.state is State.ISSUE:
+            assert (await self.fenced(moves.reserve(session.id, f"{number:02x}", "{}")))[0] == "ok"
+            record = {"cert": "PEM", "delivery": "issued", "delivered": str(NOW)}
+            writes = Writes(fields=record, certificate=certificate(session, number))
+        assert await self.commit(session, Advance(writes)) == ["ok"]
+        (following,) = await self.claim(tuple(State)[tuple(State).index(session.state) + 1])
+        return following
 
     async def whole(self, session: str) -> Session:
         """A session that is there."""
@@ -205,7 +244,15 @@ class World:
 def certificate(session: Session, number: int) -> CertificateRecord:
     """What the issue stage would put on record."""
     return CertificateRecord(
-        f"{number:02x}", "ca", "a.example", "PEM", NOW, NOW + 86_400, "account", session.id, "ab" * 32
+        f"{number:02x}",
+        "ca",
+        "a.example",
+        "PEM",
+        NOW,
+        NOW + 86_400,
+        session.account or "account",
+        session.id,
+        "ab" * 32,
     )
 
 

@@ -18,6 +18,9 @@ LITERALS = {
     "crl_number": "crl-number",
     "finished": "finished",
     "groups": "groups",
+    "credentials": "eab",
+    "blocked": "blocked-keys",
+    "reads": "reads",
     "wake": "wake",
 }
 
@@ -38,6 +41,11 @@ def test_keys_of_one_thing_carry_its_id(prefix: str) -> None:
         f"{prefix}inflight:host-1",
         f"{prefix}supervisor:host-1",
         f"{prefix}certificate:0a",
+        f"{prefix}account:a",
+        f"{prefix}account:a:orders",
+        f"{prefix}account-key:t",
+        f"{prefix}eab:k",
+        f"{prefix}rate:new_orders:a",
     ] == [
         keys.session("id"),
         keys.names("id"),
@@ -45,6 +53,11 @@ def test_keys_of_one_thing_carry_its_id(prefix: str) -> None:
         keys.inflight("host-1"),
         keys.lease("host-1"),
         keys.certificate("0a"),
+        keys.account("a"),
+        keys.orders("a"),
+        keys.account_key("t"),
+        keys.credential("k"),
+        keys.rate("new_orders", "a"),
     ]
 
 
