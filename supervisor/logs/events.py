@@ -79,6 +79,10 @@ EVENTS: Final[dict[str, Event]] = {
     "session.retired": Event("info", ("session", "why"), "A session is finished; its certificate stays on record."),
     "crl.written": Event("info", ("file", "number", "entries"), "A new CRL is in place."),
     "crl.failed": Event("error", ("file", "why"), "No new CRL could be written; the old one stays."),
+    "http.listening": Event("info", ("listen", "tls"), "The front door takes connections."),
+    "http.full": Event("warning", ("why",), "No more connections can be taken for now; clients are told to come back."),
+    "http.handshake_failed": Event("debug", ("why",), "A TLS handshake came to nothing."),
+    "http.failed": Event("error", ("method", "path"), "A request was answered with 500: a fault of the program."),
     "logs.dropped": Event("warning", ("lines",), "Standard output was too slow; so many lines are missing."),
     "library.message": Event("warning", ("library", "message"), "A library has logged something."),
 }

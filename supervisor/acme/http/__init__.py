@@ -1,0 +1,1 @@
+"""The web server of the front door; it knows nothing of ACME."""

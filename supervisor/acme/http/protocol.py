@@ -1,0 +1,328 @@
+"""One connection: its turns, its deadlines and its end. For `server` only.
+
+One request is in work at a time; those sent ahead wait, and while one waits nothing more is read. A client that goes
+away cancels nothing: its handler runs to its end, since what it has begun may be committed, and the answer is dropped.
+Every state in which the client has to do something has a deadline; there is one timer for each connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+from typing import Final, Protocol, TypeAlias, cast
+
+import structlog
+
+from supervisor.acme.http.message import Handler, Request, Response
+from supervisor.acme.http.reading import Phase, Reader, Turn
+from supervisor.acme.http.settings import HttpSettings
+from supervisor.acme.http.writing import CONTINUE, LAST_RESORT, encode
+
+log = structlog.get_logger()
+
+OnRefused: TypeAlias = Callable[[int, str, Request | None], Response]
+"""Makes the server's own error answers: the status, one sentence, and the request where there is one."""
+
+LINGER: Final = 1.0
+"""Seconds for which a client that was refused in mid-request may go on sending: closing with unread bytes resets the
+connection, and the answer is lost with it (RFC 9112 9.6)."""
+RETRY_AFTER: Final = "5"
+"""Seconds, where there was no room for a connection and nobody says otherwise (RFC 9110 10.2.3)."""
+_PROGRESS: Final = 4096
+"""Bytes that a client has to take in each `write_timeout`."""
+
+
+class Due(Enum):
+    """What the connection waits for, and its deadline is for."""
+
+    NOTHING = "work of our own"
+    FIRST = "the first request"
+    NEXT = "the next request"
+    HEAD = "the rest of a head"
+    BODY = "the rest of a body"
+    TAKEN = "answers being taken"
+    LINGERED = "the end of what a refused client sends"
+    CLOSED = "the end of the connection"
+
+
+class Owner(Protocol):
+    """What a connection needs of the server."""
+
+    handler: Handler
+    settings: Callable[[], HttpSettings]
+    on_refused: OnRefused
+    stopping: bool
+
+    def released(self, connection: Connection) -> None:
+        """The connection is gone and nothing of it is in work."""
+
+    def changed(self) -> None:
+        """A connection may have stopped being busy."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection; with `full` it gets a 503 and nothing else."""
+
+    def __init__(self, owner: Owner, *, full: bool = False) -> None:
+        self._owner = owner
+        self._full = full
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._reader: Reader | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._served = self._stalled = self._held_back = self._eof = self._closing = self._lost = False
+        self._secure = False
+        self._written: list[Callable[[], None]] = []
+        self._due = Due.NOTHING
+        self._deadline = float("inf")
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._backlog = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is in work or on its way in, or an answer on its way out."""
+        reader, transport = self._reader, self._transport
+        if self._task is not None:
+            return True
+        if self._lost or reader is None or transport is None:
+            return False
+        return bool(reader.turns) or reader.phase is not Phase.IDLE or transport.get_write_buffer_size() > 0
+
+    def quiet(self) -> None:
+        """The server stops: an idle connection ends now, another one with the answer that is due."""
+        if self._transport is not None and not self.busy and not self._closing:
+            self._finish()
+
+    def abort(self) -> None:
+        """End it now, with the handler in work."""
+        if self._task is not None:
+            self._task.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+
+    # asyncio calls these.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is there, its TLS handshake done."""
+        self._transport = made = cast("asyncio.Transport", transport)
+        made.set_write_buffer_limits(high=1, low=0)  # told of every byte that the network has not taken
+        self._secure = made.get_extra_info("ssl_object") is not None
+        peer = made.get_extra_info("peername")
+        self._reader = Reader(str(peer[0]) if peer else "", self._owner.settings, secure=self._secure)
+        if self._full:
+            self._reader.refuse(503, "there are too many connections; try again")
+        elif self._owner.stopping:
+            self._finish()
+        self._go_on()
+
+    def data_received(self, data: bytes) -> None:
+        """Something has arrived."""
+        reader = self._reader
+        assert reader is not None  # noqa: S101  asyncio calls connection_made first
+        reader.feed(data)
+        self._go_on()
+        if reader.turns and not self._held_back and not self._closing:
+            self._held_back = True
+            self._of_transport().pause_reading()
+
+    def eof_received(self) -> bool:
+        """The client sends no more; what it asked is answered where it can still hear (TLS cannot be half closed)."""
+        self._eof = True
+        return not self._secure and (self._task is not None or bool(self._reader and self._reader.turns))
+
+    def pause_writing(self) -> None:
+        """The network takes no more for now."""
+        self._stalled = True
+        self._wait()
+
+    def resume_writing(self) -> None:
+        """The network has taken everything."""
+        self._stalled = False
+        self._say_written()
+        self._go_on()
+        self._owner.changed()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        del exc  # why does not matter: whatever was to be answered is dropped
+        self._lost = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._reader is not None:
+            self._reader.turns.clear()
+        self._written.clear()
+        if self._task is None:
+            self._owner.released(self)
+
+    # Turns.
+
+    def _of_transport(self) -> asyncio.Transport:
+        assert self._transport is not None  # noqa: S101  asyncio calls connection_made first
+        return self._transport
+
+    def _go_on(self) -> None:
+        """Begin the next turn where none is in work, then wait for whatever is due."""
+        reader = self._reader
+        if self._task is None and not (self._stalled or self._closing or self._lost) and reader is not None:
+            if reader.turns:
+                self._begin(reader.turns.popleft())
+            elif self._eof or (reader.ended and self._served):
+                self._finish()
+            if self._held_back and not reader.turns and not self._closing:
+                self._held_back = False
+                self._of_transport().resume_reading()
+            if reader.wants_continue and self._task is None and not self._closing:
+                reader.wants_continue = False
+                self._of_transport().write(CONTINUE)
+        self._wait()
+
+    def _begin(self, turn: Turn) -> None:
+        if turn.request is None:
+            self._reply(turn, self._refused(turn.status, turn.detail, None))
+        else:
+            self._task = self._loop.create_task(self._work(turn, turn.request))
+
+    async def _work(self, turn: Turn, request: Request) -> None:
+        try:
+            response = await self._owner.handler(request)
+            if not self._lost:
+                self._reply(turn, response)
+        except Exception:
+            log.exception("http.failed", method=request.method, path=request.path)
+            if not self._lost:
+                detail = "the server failed; its operator finds the reason in its log"
+                self._reply(turn, self._refused(500, detail, request))
+        finally:
+            self._task = None
+            if self._lost:
+                self._owner.released(self)
+            else:
+                self._go_on()
+
+    def _refused(self, status: int, detail: str, request: Request | None) -> Response | None:
+        """What the owner answers to an error of the server's; None where it fails itself."""
+        try:
+            response = self._owner.on_refused(status, detail, request)
+            encode(response, "GET", keep=False, old=False)
+        except Exception:
+            log.exception("http.failed", method="", path="")
+            return None
+        if status == 503 and not any(name.lower() == "retry-after" for name, _ in response.headers):  # noqa: PLR2004
+            response.headers = [*response.headers, ("Retry-After", RETRY_AFTER)]
+        return response
+
+    def _reply(self, turn: Turn, response: Response | None) -> None:
+        """Send an answer; raises BadResponse, with nothing sent, for one that cannot be."""
+        reader, transport = self._reader, self._of_transport()
+        keep = turn.keep and response is not None and not self._owner.stopping
+        if reader is not None and reader.ended and not reader.turns:
+            keep = False
+        method = turn.request.method if turn.request else ""
+        data = encode(response, method, keep=keep, old=turn.old) if response else LAST_RESORT
+        self._served = True
+        transport.write(data)
+        if response is not None and response.written is not None and not transport.is_closing():
+            self._written.append(response.written)
+            if not self._stalled:
+                self._say_written()
+        if not keep:
+            self._finish(unread=turn.request is None)
+
+    def _say_written(self) -> None:
+        written, self._written = self._written, []
+        for each in written:
+            try:
+                each()
+            except Exception:
+                log.exception("http.failed", method="", path="")
+
+    def _finish(self, *, unread: bool = False) -> None:
+        """End the connection once its answers are out; `unread`: the client may still be sending."""
+        if self._closing or self._lost:
+            return
+        self._closing = True
+        if self._reader is not None:
+            self._reader.end()
+            self._reader.turns.clear()
+        transport = self._of_transport()
+        if unread and not self._eof:
+            if transport.can_write_eof():
+                transport.write_eof()
+            if self._held_back:
+                self._held_back = False
+                transport.resume_reading()
+            self._arm(Due.LINGERED, LINGER)
+        else:
+            transport.close()
+            self._arm(Due.CLOSED, self._owner.settings().write_timeout)
+        self._owner.changed()
+
+    # Deadlines.
+
+    def _wait(self) -> None:
+        """Set the deadline of what the connection waits for now; one that runs already stays as it is."""
+        if self._closing or self._lost or self._reader is None:
+            return
+        settings = self._owner.settings()
+        if self._stalled:
+            self._arm(Due.TAKEN, settings.write_timeout)
+        elif self._task is not None or self._reader.turns:
+            self._arm(Due.NOTHING, float("inf"))
+        elif self._reader.phase is Phase.HEAD:
+            self._arm(Due.HEAD, settings.header_timeout)
+        elif self._reader.phase is Phase.BODY:
+            self._arm(Due.BODY, settings.body_timeout)
+        elif self._served:
+            self._arm(Due.NEXT, settings.idle_timeout)
+        else:
+            self._arm(Due.FIRST, settings.header_timeout)
+
+    def _arm(self, due: Due, seconds: float) -> None:
+        """The timer runs on where the deadline only moves away: most requests then touch no timer at all."""
+        if self._due is due:
+            return
+        # The head of a first request has what is left of its time, not more for its first byte.
+        if not (due is Due.HEAD and self._due is Due.FIRST):
+            self._deadline = self._loop.time() + seconds
+        self._due = due
+        self._backlog = self._of_transport().get_write_buffer_size()
+        if self._deadline == float("inf"):
+            return
+        if self._timer is not None and self._timer_at > self._deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer_at = self._deadline
+            self._timer = self._loop.call_at(self._deadline, self._look)
+
+    def _look(self) -> None:
+        """The timer has run out; perhaps the deadline has not."""
+        self._timer = None
+        if self._lost or self._deadline == float("inf"):
+            return
+        if self._loop.time() < self._deadline:
+            self._timer_at = self._deadline
+            self._timer = self._loop.call_at(self._deadline, self._look)
+        else:
+            self._too_late()
+
+    def _too_late(self) -> None:
+        due, self._due = self._due, Due.NOTHING
+        transport = self._of_transport()
+        if due in {Due.HEAD, Due.BODY} and self._reader is not None:
+            self._reader.refuse(408, f"the request did not come to its end in time: {due.value} is missing")
+            self._go_on()
+        elif due in {Due.TAKEN, Due.CLOSED}:
+            # A slow client may have all the time that it needs, as long as it takes something.
+            if transport.get_write_buffer_size() > self._backlog - _PROGRESS:
+                transport.abort()
+            else:
+                self._arm(due, self._owner.settings().write_timeout)
+        elif due is Due.LINGERED:
+            transport.close()
+            self._arm(Due.CLOSED, LINGER)
+        else:
+            self._finish()
