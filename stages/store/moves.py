@@ -147,9 +147,13 @@ def ready(session: str, n: int, as_read: ChallengeData, as_written: ChallengeDat
     return ["ready", session, n, encode_data(as_read), encode_data(as_written)]
 
 
-def finalize(session: str, csr: str) -> Move:
-    """The CSR (PEM) of a session in state issue."""
-    return ["finalize", session, csr]
+def finalize(session: str, csr: str, spki: str = "") -> Move:
+    """The CSR (PEM) of a session in state issue.
+
+    `spki` is the SHA-256 (lower-case hex) of its SubjectPublicKeyInfo: ["refused", "blocked"] is the answer when that
+    key was revoked as compromised.
+    """
+    return ["finalize", session, csr, spki]
 
 
 def deliver(session: str, step: str, serial: str = "") -> Move:

@@ -32,8 +32,8 @@ MOVES.ready = function(op)
 end
 
 -- finalize: the CSR arrives (RFC 8555 7.4).
--- op: {'finalize', session, csr (PEM)}
--- Returns {'ok'} or {'refused', why}. The first CSR stays.
+-- op: {'finalize', session, csr (PEM), SHA-256 (hex) of its key or ''}
+-- Returns {'ok'} or {'refused', why}. The first CSR stays; the key must not be one that was revoked as compromised.
 MOVES.finalize = function(op)
   local session_key = PREFIX .. op[2]
   local found = call('HMGET', session_key, 'live', 'state', 'waiting', 'story', 'csr')
@@ -43,6 +43,9 @@ MOVES.finalize = function(op)
     return {'refused', 'finalized before'}
   end
   if found[2] ~= 'issue' then return {'refused', 'state is another'} end
+  if op[4] and op[4] ~= '' and call('HEXISTS', PREFIX .. 'blocked-keys', op[4]) == 1 then
+    return {'refused', 'blocked'}
+  end
   call('HSET', session_key, 'csr', op[3], 'story', story_with(found[4], NOW, 'finalized'))
   wake(op[2], session_key, found[2], found[3])
   return OK
