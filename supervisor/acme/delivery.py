@@ -17,9 +17,17 @@ from stages.errors import StoreUnavailable
 from stages.session import Delivery
 from stages.store import moves
 from stages.store.moves import Move
+from supervisor.acme.http.message import Response
 
 CAPACITY: Final = 4096
 """Nonces that are remembered, about 1 MB; beyond it the oldest is forgotten, and its certificate stays `sent`."""
+
+
+class Handed(Response):
+    """A reply that carries a certificate: `serial` of `session`."""
+
+    session: str = ""
+    serial: str = ""
 
 
 class Deliveries:
@@ -28,26 +36,28 @@ class Deliveries:
     def __init__(self, mover: Callable[[Move], Awaitable[list[Any]]], capacity: int = CAPACITY) -> None:
         self._mover = mover
         self._capacity = capacity
-        self._given: OrderedDict[str, str] = OrderedDict()
+        self._given: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def give(self, nonce: str, session: str) -> None:
-        """This nonce goes out with the session's certificate."""
-        self._given[nonce] = session
+    def give(self, nonce: str, reply: Handed) -> None:
+        """This nonce goes out with this reply; note when it has gone out whole."""
+        session, serial = reply.session, reply.serial
+        reply.written = lambda: self.note(session, serial, Delivery.SENT)
+        self._given[nonce] = session, serial
         if len(self._given) > self._capacity:
             self._given.popitem(last=False)
 
     def returned(self, nonce: str) -> None:
         """A nonce came back, signed: if it went with a certificate, the client has that."""
-        if session := self._given.pop(nonce, ""):
-            self.note(session, Delivery.CONFIRMED)
+        if given := self._given.pop(nonce, None):
+            self.note(*given, Delivery.CONFIRMED)
 
-    def note(self, session: str, step: Delivery) -> None:
-        """Put a step on record; nobody waits for it, and a refusal (retired meanwhile) is no matter."""
-        task = asyncio.get_running_loop().create_task(self._note(session, step))
+    def note(self, session: str, serial: str, step: Delivery) -> None:
+        """Put a step on record; nobody waits for it, and a refusal is no matter."""
+        task = asyncio.get_running_loop().create_task(self._note(session, serial, step))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _note(self, session: str, step: Delivery) -> None:
+    async def _note(self, session: str, serial: str, step: Delivery) -> None:
         with suppress(StoreUnavailable):
-            await self._mover(moves.deliver(session, step.value))
+            await self._mover(moves.deliver(session, step.value, serial))

@@ -25,6 +25,7 @@ from supervisor.acme.http.message import Request, Response
 from supervisor.acme.jose.jwk import Jwk
 from supervisor.acme.jose.jws import Jws
 from supervisor.acme.nonces import Nonces
+from supervisor.acme.problems import AcmeProblem, from_status
 from supervisor.acme.urls import Urls
 from supervisor.acme.waiting import Waiter
 from supervisor.build import Domain
@@ -55,6 +56,7 @@ class Desk:
         clock: unix time in seconds.
         random_bytes: the random source.
         deliveries: certificates on their way to their clients.
+        alternates: the issuer as its other chains have it (RFC 8555 7.4.2).
         published: comes back when the served CRL has every revocation that is in the store.
     """
 
@@ -70,6 +72,7 @@ class Desk:
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     deliveries: Deliveries
+    alternates: tuple[Issuer, ...] = ()
     published: Callable[[], Awaitable[None]] = nothing
 
     async def move(self, move: Move) -> list[Any]:
@@ -104,7 +107,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         payload: the signed bytes; b"" is POST-as-GET.
         sent: the payload's JSON object; None for POST-as-GET.
         ids: the ids in the path, in order.
-        session: the session that the path names, its owner not yet checked; None for none.
+        session: the session that the path names, which is the account's own; None where the path names none.
     """
 
     request: Request
@@ -115,6 +118,24 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     sent: dict[str, Any] | None = None
     ids: tuple[str, ...] = ()
     session: Session | None = None
+
+
+def not_found() -> AcmeProblem:
+    """One answer for what is not there and for what is another account's, so that ids cannot be tried out."""
+    return from_status(404, "there is nothing here, or it is another account's")
+
+
+def only_reads(asked: Asked) -> None:
+    """Raise AcmeProblem for a payload where only POST-as-GET has a meaning (RFC 8555 6.3)."""
+    if asked.sent is not None:
+        raise AcmeProblem("malformed", 'payload: it must be empty ("") here (RFC 8555 6.3)')
+
+
+def own_session(asked: Asked) -> Session:
+    """The session that the path names; the door has checked that it is there and whose it is."""
+    if asked.session is None:
+        raise LookupError("the path names no session")
+    return asked.session
 
 
 Handler: TypeAlias = Callable[[Desk, Asked], Awaitable[Response]]

@@ -83,6 +83,14 @@ EVENTS: Final[dict[str, Event]] = {
     "http.full": Event("warning", ("why",), "No more connections can be taken for now; clients are told to come back."),
     "http.handshake_failed": Event("debug", ("why",), "A TLS handshake came to nothing."),
     "http.failed": Event("error", ("method", "path"), "A request was answered with 500: a fault of the program."),
+    "acme.request": Event(
+        "info",
+        ("method", "kind", "status", "account", "session", "problem", "duration_ms"),
+        "A request at the front door was answered; `kind` is the kind of its URL, `problem` the error type.",
+    ),
+    "acme.failed": Event(
+        "error", ("method", "kind", "session"), "A fault of the program at the front door; the client got a 500."
+    ),
     "logs.dropped": Event("warning", ("lines",), "Standard output was too slow; so many lines are missing."),
     "library.message": Event("warning", ("library", "message"), "A library has logged something."),
 }
