@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
     TIMED_OUT = 8
     """The time given with --timeout is over; the session goes on."""
     NOT_FOUND = 9
-    """There is no such session or certificate on record."""
+    """There is no such session, certificate, account or credential on record."""
     FINDINGS = 10
     """`doctor` found an error, or `fsck` a breach."""
     INTERRUPTED = 130

@@ -1,10 +1,11 @@
-"""Reads what stands on the command line: durations, serial numbers, session ids, files. For `supervisor.cli`."""
+"""Reads what stands on the command line: durations, times, serial numbers, session ids, files. For `supervisor.cli`."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,10 @@ from supervisor.logs.safety import safe_text
 STDIN: Final = "-"
 _SERIAL: Final = re.compile(r"[0-9a-f]{1,40}")
 _ID_START: Final = re.compile(r"[0-9a-f]{1,64}")
+
+
+ID_ARGUMENT: Final = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
+"""For a command whose argument is an id in base64url, which may begin with "-" and be no option all the same."""
 
 
 class Duration(click.ParamType[int]):
@@ -32,6 +37,27 @@ class Duration(click.ParamType[int]):
             return parse_span(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Moment(click.ParamType[int]):
+    """A time such as 2026-12-01, 2026-12-01T06:30:00Z, or unix seconds; UTC unless it says so. Gives unix seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it."""
+        if isinstance(value, int):
+            return value
+        if re.fullmatch(r"[0-9]{1,11}", value):
+            return int(value)
+        try:
+            found = datetime.fromisoformat(value)
+            seconds = int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
+        except (ValueError, OverflowError):
+            seconds = -1
+        if seconds < 0:
+            self.fail('must be a time such as "2026-12-01" or "2026-12-01T06:30:00Z", in UTC', param, ctx)
+        return seconds
 
 
 def read_input(file: str, field: str, most: int) -> bytes:

@@ -1,23 +1,27 @@
-"""`certificates`: lists what was issued; `certificates export` gives one."""
+"""`certificates`: lists what was issued; `export` gives one, `renew-by` says when clients are to renew it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from stages.errors import Refused
 from stages.names import parse_name
 from stages.session import Delivery
+from stages.store import account_moves
 from stages.store.certificates import Certificate, each_certificate, read_certificate
 from stages.store.store import Store
 from supervisor.cli import output
-from supervisor.cli.arguments import Duration, parse_serial, write_file
+from supervisor.cli.arguments import Duration, Moment, parse_serial, write_file
 from supervisor.cli.failures import Failure
 from supervisor.cli.invocation import Invocation, shared
 from supervisor.cli.stores import with_store
 from supervisor.exit_codes import ExitCode
+
+AT_ONCE: Final = 3600
+"""Seconds that the window of `renew-by --now` is long."""
 
 
 @click.group(invoke_without_command=True)
@@ -55,6 +59,58 @@ def export(invocation: Invocation, serial: str, out: Path | None) -> None:
         output.block(found.pem)
 
 
+@certificates.command("renew-by")
+@shared
+@click.argument("serial")
+@click.option("--from", "start", type=Moment(), help="From when on clients are to renew it, such as 2026-12-01T06:00Z.")
+@click.option("--until", "end", type=Moment(), help="By when they should have.")
+@click.option("--now", "at_once", is_flag=True, help="They are to renew it at once.")
+@click.option("--clear", is_flag=True, help="They are to renew it as if nothing had been said.")
+@click.pass_obj
+def renew_by(
+    invocation: Invocation,
+    serial: str,
+    start: int | None,
+    end: int | None,
+    *,
+    at_once: bool,
+    clear: bool,
+) -> None:
+    """Say when clients are to renew the certificate with this serial number (hex), for those that ask (RFC 9773)."""
+    wanted, window = parse_serial(serial), _window(start, end, invocation.now, at_once=at_once, clear=clear)
+
+    async def work(store: Store) -> tuple[list[Any], Certificate | None]:
+        answer = await store.move(account_moves.renew_by(wanted, *window))
+        return answer, await read_certificate(store, wanted)
+
+    answer, found = with_store(invocation, invocation.settings(), work)
+    if found is None or answer[0] != "ok":
+        raise unknown(wanted)
+    if invocation.json:
+        made = {"serial": wanted, "names": list(found.names), "renew_from": found.renew_start or None}
+        output.document(made | {"renew_until": found.renew_end or None})
+    elif clear:
+        output.line(f"certificate {wanted} ({output.some(found.names)}): renewed when its lifetime says so")
+    else:
+        between = f"between {output.when(found.renew_start)} and {output.when(found.renew_end)}"
+        output.line(f"certificate {wanted} ({output.some(found.names)}): to be renewed {between}")
+
+
+def _window(start: int | None, end: int | None, now: int, *, at_once: bool, clear: bool) -> tuple[int, int]:
+    """The renewal window in unix seconds; zeros to take one away."""
+    if (start is None) != (end is None):
+        raise click.UsageError("--from and --until go together")
+    if sum((start is not None, at_once, clear)) != 1:
+        raise click.UsageError("one of --from with --until, --now, and --clear is needed")
+    if clear:
+        return 0, 0
+    if at_once:
+        return now - AT_ONCE, now  # RFC 9773 4.1: in a window that is over, a client renews at once
+    if start is None or end is None or not 0 < start < end:
+        raise Refused("malformed", "--until", "it must be later than --from")
+    return start, end
+
+
 def unknown(serial: str) -> Failure:
     """There is no such certificate."""
     return Failure(ExitCode.NOT_FOUND, f"serial {serial}", "there is no such certificate on record")
@@ -74,6 +130,8 @@ def as_json(found: Certificate) -> dict[str, Any]:
         "delivery": found.delivery,
         "revoked": found.revoked or None,
         "reason": found.reason,
+        "renew_from": found.renew_start or None,
+        "renew_until": found.renew_end or None,
     }
 
 

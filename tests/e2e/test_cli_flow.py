@@ -126,6 +126,15 @@ def test_certificate_is_got_confirmed_and_revoked(place: Place, web: Web) -> Non
     assert place.json("certificates", "--expiring-within", "1d")["certificates"] == []
     assert len(place.json("certificates", "--expiring-within", "91d")["certificates"]) == 1
 
+    window = ["--from", "2026-12-01", "--until", "2026-12-02T00:00:00Z"]
+    asked = place.json("certificates", "renew-by", serial.upper(), *window)
+    [listed] = place.json("certificates")["certificates"]
+    for found in (asked, listed):
+        assert (found["renew_from"], found["renew_until"]) == (1_796_083_200, 1_796_169_600)
+    said = place.ok("certificates", "renew-by", serial, "--now").out
+    assert said.startswith(f"certificate {serial} (127.0.0.1): to be renewed between ")
+    assert place.json("certificates", "renew-by", serial, "--clear")["renew_from"] is None
+
     revoked = place.json("revoke", serial.upper(), "--reason", "keyCompromise")
     crl = x509.load_pem_x509_crl((place.data / "ca/crl.pem").read_bytes())
     key = issuer.public_key()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 
 from stages.errors import Refused
-from supervisor.cli.arguments import parse_serial, parse_session, read_input, write_file
+from supervisor.cli.arguments import Moment, parse_serial, parse_session, read_input, write_file
 
 
 @pytest.mark.parametrize("text", ["0a1b", "A1B", "0x0a1b", "00:0A:1B", " a1b\n"])
@@ -28,6 +29,29 @@ def test_session_is_refused(text: str) -> None:
     """What begins no id is refused; a glob is none."""
     with pytest.raises(Refused, match=r"^session: "):
         parse_session(text)
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        (1_796_083_200, "2026-12-01"),
+        (1_796_083_200, "2026-12-01T00:00"),
+        (1_796_083_200, "2026-12-01T00:00:00Z"),
+        (1_796_079_600, "2026-12-01T00:00:00+01:00"),
+        (1_796_083_200, "1796083200"),
+        (0, "0"),
+    ],
+)
+def test_time_is_read(expected: int, text: str) -> None:
+    """A time without a zone is UTC, a number is unix time."""
+    assert expected == Moment().convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["", "tomorrow", "2026-13-01", "-1", "30d", "1796083200000", "0001-01-01T00:00+23:59"])
+def test_time_is_refused(text: str) -> None:
+    """What is no time is answered with one that is."""
+    with pytest.raises(click.BadParameter, match='must be a time such as "2026-12-01"'):
+        Moment().convert(text, None, None)
 
 
 def test_file_is_read_no_further_than_needed(tmp_path: Path) -> None:
