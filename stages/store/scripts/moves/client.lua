@@ -56,8 +56,8 @@ end
 -- Returns {'ok'} or {'refused', why}. A session that retired changes with its certificate; where it is gone, the
 -- certificate with this serial changes alone.
 local function note_delivery(certificate, step)
-  local before = call('HGET', certificate, 'delivery')
-  if before and before ~= 'confirmed' and before ~= step then call('HSET', certificate, 'delivery', step) end
+  local found = call('HMGET', certificate, 'serial', 'delivery')
+  if found[1] and found[2] ~= 'confirmed' and found[2] ~= step then call('HSET', certificate, 'delivery', step) end
 end
 
 MOVES.deliver = function(op)
