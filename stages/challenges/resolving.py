@@ -20,7 +20,7 @@ from stages.challenges.systemfiles import SystemFiles
 from stages.errors import Refused
 
 MOST_ANSWERS: Final = 16
-"""Addresses, or TXT records, that are looked at; a name may have more."""
+"""Addresses that are looked at; a name may have more."""
 
 
 class Resolver(Protocol):
@@ -31,7 +31,7 @@ class Resolver(Protocol):
         ...
 
     async def texts(self, name: str) -> tuple[bytes, ...]:
-        """Return the TXT records of a name, each joined, from 1 to 16; raise `Fault` otherwise."""
+        """Return the TXT records of a name, all of them, each joined; raise `Fault` where there are none."""
         ...
 
     async def caa(self, name: str) -> tuple[CaaRecord, ...]:
@@ -73,9 +73,9 @@ class DnsResolver:
         return tuple(record.to_text() for record in found)[:MOST_ANSWERS]
 
     async def texts(self, name: str) -> tuple[bytes, ...]:
-        """See `Resolver`."""
+        """See `Resolver`. Any one may be the proof; how many there can be, the length of a message says."""
         found = await self._lookup(name, (RdataType.TXT,))
-        return tuple(b"".join(record.strings) for record in found if isinstance(record, TXT))[:MOST_ANSWERS]
+        return tuple(b"".join(record.strings) for record in found if isinstance(record, TXT))
 
     async def caa(self, name: str) -> tuple[CaaRecord, ...]:
         """See `Resolver`. All count: one that was left out might be the one that forbids."""

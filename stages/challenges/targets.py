@@ -52,6 +52,9 @@ SPECIAL: Final = _networks(
     "198.18.0.0/15",  # RFC 2544, benchmarks
     "::/96",  # RFC 4291 2.5.5.1, IPv4-compatible, withdrawn
     "64:ff9b:1::/48",  # RFC 8215, local translation
+    "2001:2::/48",  # RFC 5180, benchmarks
+    "2001:10::/28",
+    "2001:20::/28",  # RFC 4843, RFC 7343, hashes that look like addresses
     "2001:db8::/32",
     "3fff::/20",  # RFC 3849, RFC 9637, documentation
     "5f00::/16",  # RFC 9602, segment routing

@@ -12,6 +12,9 @@ pytestmark = pytest.mark.anyio
 
 DIGEST = base64.urlsafe_b64encode(hashlib.sha256(b"tok.thumb").digest()).rstrip(b"=").decode()
 NAME = "_acme-challenge.a.example"
+SAW = f"expected the digest of the key authorization at {NAME}, saw"
+APART = f"{SAW} 2 TXT records, of 20, 23 bytes"
+PADDED = f"{SAW} 1 TXT records, of 44 bytes"
 LOCAL = ValidationSettings(resolver_timeout=0.3, timeout=5)
 
 
@@ -23,6 +26,7 @@ LOCAL = ValidationSettings(resolver_timeout=0.3, timeout=5)
         ['"other"', f'"{DIGEST}"', '"\\255\\027[31m"'],
         [f'"{DIGEST[:10]}" "{DIGEST[10:]}"'],
         ["cut", f'"{DIGEST}"'],
+        ["cut", *(f'"{n}"' for n in range(60)), f'"{DIGEST}"'],
     ],
 )
 async def test_dns01_proof(name: str, records: list[str]) -> None:
@@ -52,6 +56,14 @@ async def test_dns01_cname(target: str) -> None:
             f"expected the digest of the key authorization at {NAME}, saw 2 TXT records, of 5, 5 bytes",
             True,
         ),
+        (
+            {(f"{NAME}.", "TXT"): [f'"{n}"' for n in range(10, 30)]},
+            "incorrectResponse",
+            f"expected the digest of the key authorization at {NAME}, saw 20 TXT records, of {'2, ' * 16}... bytes",
+            True,
+        ),
+        ({(f"{NAME}.", "TXT"): [f'"{DIGEST[:20]}"', f'"{DIGEST[20:]}"']}, "incorrectResponse", APART, True),
+        ({(f"{NAME}.", "TXT"): [f'"{DIGEST}="']}, "incorrectResponse", PADDED, True),
         ({}, "dns", f"DNS says that {NAME} does not exist (NXDOMAIN)", True),
         ({(f"{NAME}.", "A"): []}, "dns", f"DNS has no TXT record for {NAME}", True),
         (

@@ -177,6 +177,9 @@ async def test_http01_redirect_count(count: int, *, ok: bool) -> None:
         ("[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "it is loopback, and validation.allow does not name it"),
         ("169.254.169.254", "169.254.169.254", "it is link-local"),
         ("0.0.0.0", "0.0.0.0", "it is unspecified"),  # noqa: S104  judged, not bound
+        ("[::]", "[::]", "it is unspecified"),
+        ("[fe80::1]", "[fe80::1]", "it is link-local"),
+        ("10.0.0.1", "10.0.0.1", "it is private, and validation.allow does not name it"),
     ],
 )
 async def test_http01_redirect_to_refused_address(host: str, shown: str, why: str) -> None:
@@ -186,6 +189,102 @@ async def test_http01_redirect_to_refused_address(host: str, shown: str, why: st
         record = await validate(settings, "::1")
     assert seen(record) == ("connection", f"{shown}:{peer.port} must not be dialled: {why}", True)
     assert len(peer.asked) == 1
+
+
+GUARDED = [
+    ("A", "127.0.0.1", "it is loopback, and validation.allow does not name it"),
+    ("A", "169.254.169.254", "it is link-local"),
+    ("A", "0.0.0.0", "it is unspecified"),  # noqa: S104  judged, not bound
+    ("AAAA", "::1", "it is loopback, and validation.allow does not name it"),
+    ("AAAA", "::ffff:127.0.0.1", "it is loopback, and validation.allow does not name it"),
+    ("AAAA", "64:ff9b::7f00:1", "it carries 127.0.0.1: it is loopback, and validation.allow does not name it"),
+    ("AAAA", "fe80::1", "it is link-local"),
+]
+
+
+@pytest.mark.parametrize("kind", [ChallengeType.HTTP_01, ChallengeType.TLS_ALPN_01])
+@pytest.mark.parametrize("through", ["name", "address"])
+@pytest.mark.parametrize(("family", "address", "why"), GUARDED)
+async def test_guard(kind: ChallengeType, through: str, family: str, address: str, why: str) -> None:
+    """By default no name or address leads to this host or a metadata service, in whatever form it is written."""
+    zone: Zone = {("a.example.", family): [address]}
+    async with web(lambda _path, _peer: OK) as peer, nameserver(zone) as dns:
+        settings = ValidationSettings(
+            http_port=peer.port, tls_port=peer.port, resolver=f"127.0.0.1:{dns.port}", timeout=5
+        )
+        record = await validate(settings, "a.example" if through == "name" else address, kind)
+    _, detail, lasting = seen(record)
+    assert (detail.endswith(f" must not be dialled: {why}"), lasting) == (True, True)
+    assert peer.asked == []
+    assert [hop.used for hop in record.hops] == [""]
+
+
+@pytest.mark.parametrize(
+    ("allow", "deny", "ok"),
+    [
+        (("127.0.0.0/8",), (), True),
+        (("loopback",), ("127.0.0.1/32",), False),
+        (("private", "public"), (), False),
+        (("loopback", "::ffff:0:0/96"), ("127.0.0.0/8",), False),
+    ],
+)
+async def test_guard_is_a_setting(allow: tuple[str, ...], deny: tuple[str, ...], *, ok: bool) -> None:
+    """validation.allow and validation.deny say what is reached; deny wins."""
+    async with web(lambda _path, _peer: OK) as peer:
+        record = await validate(at(peer, allow=allow, deny=deny))
+    assert (record.ok, len(peer.asked)) == (ok, int(ok))
+
+
+async def test_guard_leaves_the_allowed_addresses_of_a_name() -> None:
+    """One address that is refused does not cost the name the other; both are on record."""
+    zone: Zone = {("a.example.", "A"): ["169.254.169.254", "127.0.0.1"]}
+    async with web(lambda _path, _peer: OK) as peer, nameserver(zone) as dns:
+        record = await validate(at(peer, resolver=f"127.0.0.1:{dns.port}"), "a.example")
+    assert record.ok
+    assert [(hop.used, hop.seen) for hop in record.hops] == [
+        ("", "169.254.169.254 is not dialled: it is link-local"),
+        ("127.0.0.1", "status 200"),
+    ]
+
+
+async def test_http01_redirect_to_a_name_that_points_inside() -> None:
+    """A redirect's name is looked up and judged as the first one was."""
+    zone: Zone = {("inside.example.", "A"): ["127.0.0.1"]}
+    async with (
+        web(lambda _path, peer: moved(f"http://inside.example:{peer.port}/"), host="::1") as peer,
+        nameserver(zone) as dns,
+    ):
+        record = await validate(at(peer, allow=("::1/128",), resolver=f"127.0.0.1:{dns.port}"), "::1")
+    why = "127.0.0.1:{} must not be dialled: it is loopback, and validation.allow does not name it"
+    assert seen(record) == ("connection", why.format(peer.port), True)
+    assert len(peer.asked) == 1
+
+
+@pytest.mark.parametrize("port", [1, 22, 81, 444, 6379, 8080, 8443])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_http01_redirect_to_another_port(scheme: str, port: int) -> None:
+    """Redirects lead to ports 80 and 443, and to those of the settings, and nowhere else."""
+    async with web(lambda _path, _peer: moved(f"{scheme}://127.0.0.1:{port}/")) as peer:
+        record = await validate(at(peer))
+    assert seen(record)[1].endswith(f" is not followed: its Location names port {port}, which is not allowed")
+    assert len(record.hops) == 1
+
+
+@pytest.mark.parametrize(("length", "ok"), [(4096 - 9, True), (4096 - 8, False)])
+async def test_http01_body_cap(length: int, *, ok: bool) -> None:
+    """White space up to the cap is read and passed over; one byte more is not read."""
+    body = b"tok.thumb" + b"\n" * length
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    async with web(lambda _path, _peer: answer) as peer:
+        assert (await validate(at(peer))).ok == ok
+
+
+@pytest.mark.parametrize("body", [b" tok.thumb", b"tok.thumb\0", b"TOK.thumb", b"tok.thumbtok.thumb", b"tok", b""])
+async def test_http01_body_is_exact(body: bytes) -> None:
+    """Only white space at the end is passed over (RFC 8555 8.3)."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    async with web(lambda _path, _peer: answer) as peer:
+        assert seen(await validate(at(peer)))[0] == "incorrectResponse"
 
 
 async def test_http01_redirect_to_https(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from stages.challenges import ValidationSettings
+from stages.challenges.settings import make_tools
 from stages.session import ChallengeType
 from tests.e2e.challenges.certificates import ADDRESS, DIGEST, NAME, make_certificate
 from tests.e2e.challenges.peers import Peer, Zone, nameserver, seen, server_context, silence, validate, web
@@ -40,6 +41,27 @@ async def test_tlsalpn01_proof_for_an_address(tmp_path: Path) -> None:
     assert record.hops[0].seen == "the certificate with the digest"
 
 
+async def test_tlsalpn01_proof_for_an_ipv6_address(tmp_path: Path) -> None:
+    """The reverse name of IPv6 has a label for each half byte (RFC 8738 6, RFC 3596 2.5)."""
+    address = x509.IPAddress(ipaddress.ip_address("::1"))
+    context = server_context(tmp_path, *make_certificate((address,)), ["acme-tls/1"])
+    names = server_names(context)
+    async with web(lambda _path, _peer: b"", context, "::1") as peer:
+        record = await validate(at(peer), "::1", ChallengeType.TLS_ALPN_01)
+    assert record.ok
+    assert names == [f"1.{'0.' * 31}ip6.arpa"]
+    assert record.hops[0].target == f"[::1]:{peer.port}"
+
+
+async def test_tlsalpn01_offers_its_protocol_alone(tmp_path: Path) -> None:
+    """A server that also speaks HTTP is asked for acme-tls/1 and nothing else, with TLS 1.2 at least (RFC 8737 3)."""
+    context = server_context(tmp_path, *make_certificate(), ["h2", "http/1.1"])
+    async with web(lambda _path, _peer: b"", context) as peer:
+        record = await validate(at(peer), "127.0.0.1", ChallengeType.TLS_ALPN_01)
+    assert seen(record)[0] == "tls"
+    assert make_tools(LOCAL, None).acme_tls.minimum_version == ssl.TLSVersion.TLSv1_2
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_tlsalpn01_proof_for_a_name(tmp_path: Path, version: ssl.TLSVersion) -> None:
     """For a name the SNI and the SAN are that name."""
@@ -63,6 +85,11 @@ async def test_tlsalpn01_proof_for_a_name(tmp_path: Path, version: ssl.TLSVersio
         (make_certificate((x509.DNSName("127.0.0.1"),)), "its subjectAltName is not the address 127.0.0.1"),
         (
             make_certificate((x509.IPAddress(ipaddress.ip_address("127.0.0.2")),)),
+            "its subjectAltName is not the address 127.0.0.1",
+        ),
+        (make_certificate((ADDRESS, ADDRESS)), "its subjectAltName has 2 entries and not one"),
+        (
+            make_certificate((x509.IPAddress(ipaddress.ip_network("127.0.0.1/32")),)),
             "its subjectAltName is not the address 127.0.0.1",
         ),
         (make_certificate(digest=None), "it has no acmeIdentifier extension"),

@@ -29,6 +29,8 @@ EVERYTHING = ("public", "private", "loopback")
         ("2001:0:102:304::5601:5601", "it carries 169.254.169.254: it is link-local"),
         ("192.0.2.1", "it is set aside by IANA, and validation.allow does not name its network"),
         ("2001:db8::1", "it is set aside by IANA, and validation.allow does not name its network"),
+        ("2001:2::1", "it is set aside by IANA, and validation.allow does not name its network"),
+        ("2001:20::1", "it is set aside by IANA, and validation.allow does not name its network"),
         ("example", "it is no IP address"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from itertools import count
 
 import pytest
@@ -66,6 +67,23 @@ async def test_challenges_are_open_and_dated_and_their_tokens_all_differ() -> No
     assert [ChallengeData(token) for token in tokens] == [c.data for c in made]
     assert outcome.writes.fields == {"expires": str(NOW + 600)}
     assert outcome.note == "4 challenges"
+
+
+@pytest.mark.parametrize("size", [16, 32, 64])
+async def test_tokens_are_as_long_as_set_and_base64url(size: int) -> None:
+    """RFC 8555 8.1: 128 random bits or more, in base64url without padding, whatever the bytes are."""
+    settings = MakeChallengeSettings((HTTP,), 600, size)
+    asked: list[int] = []
+
+    def all_ones(count: int) -> bytes:
+        asked.append(count)
+        return b"\xff\xfe" * (count // 2)
+
+    outcome = await MakeChallenge(lambda: settings, clock, all_ones)(session(State.MAKECHALLENGE, names=("a.example",)))
+    assert isinstance(outcome, Advance)
+    [made] = outcome.writes.challenges
+    assert asked == [size]
+    assert re.fullmatch(f"[A-Za-z0-9_-]{{{-(-size * 4 // 3)}}}", made.data.token)
 
 
 async def test_challenges_made_before_stay() -> None:

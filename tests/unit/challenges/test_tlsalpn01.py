@@ -1,0 +1,50 @@
+"""The certificate of tls-alpn-01 as bytes that a stranger chose, and what goes out as server name."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.challenges.tlsalpn01 import BadCertificate, check_certificate, server_name
+from tests.e2e.challenges.certificates import make_certificate
+
+DER = make_certificate()[0].public_bytes(Encoding.DER)
+
+
+def test_check_certificate_right() -> None:
+    """The certificate that the mutations below begin with is the proof."""
+    check_certificate(DER, "127.0.0.1", "tok.thumb")
+
+
+@given(st.integers(0, len(DER) - 1), st.integers(1, 255))
+def test_check_certificate_hostile(at: int, change: int) -> None:
+    """Any byte that is changed is refused with a reason of ours, and raises nothing else."""
+    der = DER[:at] + bytes([DER[at] ^ change]) + DER[at + 1 :]
+    with pytest.raises(BadCertificate) as caught:
+        check_certificate(der, "127.0.0.1", "tok.thumb")
+    assert str(caught.value).isascii()
+
+
+@given(st.binary(max_size=200), st.integers(0, len(DER)))
+def test_check_certificate_noise(noise: bytes, at: int) -> None:
+    """Noise before, in and after it too."""
+    for der in (noise, noise + DER, DER[:at] + noise, DER[:at] + noise + DER[at:]):
+        with contextlib.suppress(BadCertificate):
+            check_certificate(der, "127.0.0.1", "tok.thumb")
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("a.example", "a.example"),
+        ("192.0.2.1", "1.2.0.192.in-addr.arpa"),
+        ("2001:db8::1", f"1.{'0.' * 23}8.b.d.0.1.0.0.2.ip6.arpa"),
+    ],
+)
+def test_server_name(host: str, name: str) -> None:
+    """Addresses go out as their reverse names (RFC 8738 6)."""
+    assert server_name(host) == name
