@@ -79,6 +79,9 @@ EVENTS: Final[dict[str, Event]] = {
     "session.retired": Event("info", ("session", "why"), "A session is finished; its certificate stays on record."),
     "crl.written": Event("info", ("file", "number", "entries"), "A new CRL is in place."),
     "crl.failed": Event("error", ("file", "why"), "No new CRL could be written; the old one stays."),
+    "crl.unreadable": Event(
+        "error", ("file", "why"), "The CRL cannot be served as it is; the last good one is served."
+    ),
     "http.listening": Event("info", ("listen", "tls"), "The front door takes connections."),
     "http.full": Event("warning", ("why",), "No more connections can be taken for now; clients are told to come back."),
     "http.handshake_failed": Event("debug", ("why",), "A TLS handshake came to nothing."),
