@@ -9,6 +9,7 @@ import click
 
 from stages.ca.issuer import Issuer
 from stages.errors import Refused
+from supervisor.acme.http.tls import ServerTls
 from supervisor.build import Domain, alternates, issuer, store_settings
 from supervisor.cli import output
 from supervisor.cli.founding import described
@@ -32,6 +33,10 @@ def check_config(invocation: Invocation) -> None:
         unwise.append("ca.certificate: there is no CA yet; `ca-supervisor init` makes one")
     if issuing:
         _check(problems, lambda: alternates(settings, issuing, invocation.now))
+    acme = settings.acme
+    if acme.on and acme.tls_certificate and acme.tls_key:
+        certificate, key = acme.tls_certificate, acme.tls_key
+        _check(problems, lambda: ServerTls(certificate, key))
     _check(problems, lambda: Domain(settings))
     _check(problems, lambda: store_settings(settings, "unix:///"))
     if problems:

@@ -139,6 +139,11 @@ class Acme(Section):
         return bool(self.listen)
 
     @property
+    def loopback(self) -> bool:
+        """Whether only this machine reaches it."""
+        return all(address.loopback for address in self.addresses)
+
+    @property
     def addresses(self) -> tuple[Address, ...]:
         """Where `listen` says."""
         return addresses(self.listen)

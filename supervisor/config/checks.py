@@ -72,7 +72,7 @@ def _door(settings: Settings) -> Iterator[Clash]:
 
 
 def _door_tls(acme: Acme) -> Iterator[Clash]:
-    if acme.tls == "off" and not all(address.loopback for address in acme.addresses):
+    if acme.tls == "off" and not acme.loopback:
         reason = 'must be loopback addresses when acme.tls is "off": nothing else may see requests without TLS'
         yield Clash("acme.listen", ("acme.tls",), reason)
     for key in ("tls_certificate", "tls_key"):

@@ -1,7 +1,7 @@
 """Checks a host before it is trusted with a CA. For the command line only.
 
-Each check is one small function that returns findings: `host`, `files`, `authority`, `network` and `store` hold them,
-and `examine` runs them in their order. A check never raises: what goes wrong in it is a finding.
+Each check is one small function that returns findings: `host`, `files`, `authority`, `network`, `door` and `store` hold
+them, and `examine` runs them in their order. A check never raises: what goes wrong in it is a finding.
 """
 
 from supervisor.doctor.examine import examine

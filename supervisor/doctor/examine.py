@@ -8,7 +8,7 @@ from stages.errors import LeaseLost, Refused, StoreUnavailable
 from stages.store.store import Store
 from supervisor.build import Domain
 from supervisor.config import Settings, warnings
-from supervisor.doctor import authority, files, host, network, store
+from supervisor.doctor import authority, door, files, host, network, store
 from supervisor.doctor.finding import Finding, error, note, ok, warning
 from supervisor.embedded import EmbeddedError
 
@@ -26,7 +26,7 @@ async def examine(settings: Settings, now: int, reach: Reach) -> list[Finding]:
     of_store = await check_store(settings, reach)
     running = any(each.check == "supervisor" and each.level == "ok" for each in of_store)
     found += [*of_store, *await network.check_resolver(settings), *network.check_validation_ports(settings)]
-    return [*found, *network.check_listeners(settings, running=running)]
+    return [*found, *network.check_listeners(settings, running=running), *await door.check_door(settings, now)]
 
 
 def check_settings(settings: Settings) -> list[Finding]:

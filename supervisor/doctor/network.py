@@ -11,6 +11,7 @@ from stages.challenges.evidence import Fault
 from stages.challenges.resolving import DnsResolver, read_server
 from stages.challenges.systemfiles import SystemFiles
 from supervisor.config import Settings
+from supervisor.config.addresses import addresses
 from supervisor.doctor.finding import Finding, error, note, ok, warning
 
 _NO_NAME: Final = "doctor.invalid"
@@ -60,20 +61,32 @@ def check_validation_ports(settings: Settings) -> list[Finding]:
 
 def check_listeners(settings: Settings, *, running: bool) -> list[Finding]:
     """The own ports are free; a supervisor that runs has them."""
-    if not settings.admin.listen:
-        return [ok("admin.listen", "none")]
+    acme = settings.acme
+    wanted = {"admin.listen": settings.admin.listen, "acme.listen": acme.listen, "acme.http_listen": acme.http_listen}
+    return [_listener(key, text, running=running) for key, text in wanted.items() if text or key == "admin.listen"]
+
+
+def _listener(key: str, text: str, *, running: bool) -> Finding:
+    if not text:
+        return ok(key, "none")
     if running:
-        return [ok("admin.listen", f"{settings.admin.listen}, a supervisor runs")]
-    host, _, port = settings.admin.listen.rpartition(":")
-    host = host.strip("[]")
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host, int(port)))
-    except OSError as failure:
-        if failure.errno == errno.EACCES:
-            advice = "take a port above 1023, or give the program CAP_NET_BIND_SERVICE"
-        else:
-            advice = "end the program that listens there, or take another port"
-        return [error("admin.listen", f"{settings.admin.listen} cannot be used: {failure.strerror}", advice)]
-    return [ok("admin.listen", f"{settings.admin.listen} is free")]
+        return ok(key, f"{text}, a supervisor runs")
+    for host, port in addresses(text):
+        try:
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if ":" in host:
+                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                listener.bind((host, port))
+        except OSError as failure:
+            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            return error(key, f"{where} cannot be used: {failure.strerror}", _ADVICE.get(failure.errno or 0, _OTHER))
+    return ok(key, f"{text} is free")
+
+
+_ADVICE: Final = {
+    errno.EACCES: "take a port above 1023, or give the program CAP_NET_BIND_SERVICE",
+    errno.EADDRNOTAVAIL: "name an address of this machine",
+    errno.EAFNOSUPPORT: "this machine has no IPv6: name an IPv4 address",
+}
+_OTHER: Final = "end the program that listens there, or take another port"
