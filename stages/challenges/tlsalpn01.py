@@ -71,7 +71,13 @@ def check_certificate(der: bytes, host: str, key_authorization: str) -> None:
     try:
         certificate = x509.load_der_x509_certificate(der)
         extensions = certificate.extensions
-    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except (
+        ValueError,
+        TypeError,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
         raise BadCertificate("it cannot be read") from error
     _check_signature(certificate)
     _check_names(extensions, host)
