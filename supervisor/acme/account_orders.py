@@ -13,7 +13,7 @@ import msgspec
 
 from stages.store.accounts import orders_of
 from supervisor.acme.accounts import own_account
-from supervisor.acme.desk import Asked, Desk
+from supervisor.acme.desk import Asked, Desk, only_reads
 from supervisor.acme.http.message import Response
 from supervisor.acme.problems import AcmeProblem
 
@@ -23,8 +23,7 @@ _CURSOR: Final = re.compile(r"[0-9]{1,12}-[0-9a-f]{64}")
 async def list_orders(desk: Desk, asked: Asked) -> Response:
     """The URLs of the orders of the account that signs; `Link: rel="next"` where there are more."""
     own = own_account(asked)
-    if asked.sent is not None:
-        raise AcmeProblem("malformed", 'payload: it must be empty ("") here (RFC 8555 6.3)')
+    only_reads(asked)
     cursor = _cursor(asked.request.query)
     page = await orders_of(desk.store, own.id, cursor, desk.settings().orders_page)
     body = {"orders": [desk.urls.order(session) for session in page.sessions]}
