@@ -25,6 +25,8 @@ _SAID: dict[type[Outcome], Outcomes] = {
     Reject: Outcomes.REJECT,
 }
 
+_AHEAD_LENGTH = 9
+
 
 class IllegalMove(Exception):  # noqa: N818  a fault of a stage, answered by a retry that costs an attempt
     """A stage returned an outcome that the table of transitions does not have."""
@@ -100,6 +102,16 @@ def for_outcome(session: Session, outcome: Outcome, now: float, keep: int) -> Mo
         error = encode_problem(problem)
         return ["reject", session.id, state, error, _flat(writes.fields), _challenges(writes), keep, line]
     assert_never(outcome)
+
+
+def ahead(move: Move) -> Move:
+    """An advance whose mover would go on with the session at once: it then stays in flight (`kept`)."""
+    return [*move, True]
+
+
+def is_ahead(move: Move) -> bool:
+    """Whether `move` is one of `ahead`."""
+    return move[0] == "advance" and len(move) == _AHEAD_LENGTH
 
 
 def _with_count(session: Session, writes: Writes) -> list[str]:

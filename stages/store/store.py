@@ -32,6 +32,7 @@ class _Answer(msgspec.Struct, array_like=True):
     lengths: list[int]
     delayed: list[int]
     next_due: float
+    sequence: int
 
 
 class _Claimed(msgspec.Struct, array_like=True):
@@ -72,6 +73,7 @@ class GroupReply(msgspec.Struct):
         lengths: what is left in each queue, in the pipeline's order.
         delayed: how many sessions wait there for their next try.
         next_due: unix time of the earliest delayed session, 0 when there is none.
+        sequence: grows in the order in which the groups of a lease were made, whatever their lane.
     """
 
     results: list[list[Any]] | None
@@ -80,6 +82,7 @@ class GroupReply(msgspec.Struct):
     lengths: list[int]
     delayed: list[int]
     next_due: float
+    sequence: int = 0
 
 
 class Store:
@@ -137,17 +140,18 @@ class Store:
         claims: Sequence[Claim] = (),
         lease: Lease | None = None,
         *,
+        lane: int = 0,
         number: int = 0,
         announce: bool = False,
     ) -> GroupReply:
         """Make `moves`, then claim, in one script call.
 
-        `number` counts the groups of a lease: one sent again with the same number is not made twice. `announce`
-        tells other processes that something was pushed.
+        `number` counts the groups of a lease and `lane`: one sent again with the same number is not made twice.
+        `announce` tells other processes that something was pushed.
         """
         keys, now = self.keys, self.clock()
         wanted = [[QUEUES.index(claim.queue) + 1, claim.free, int(claim.whole)] for claim in claims]
-        request = _encode([lease.token if lease else "", str(int(now)), now, moves, wanted, number])
+        request = _encode([lease.token if lease else "", str(int(now)), now, moves, wanted, number, lane])
         channel = keys.wake if announce else ""
         supervisor = lease.supervisor if lease else "-"
         answer = _decode_answer(
@@ -160,7 +164,7 @@ class Store:
             except Garbled as fault:
                 garbled.append(fault)
         results = None if isinstance(answer.results, bool) else answer.results
-        return GroupReply(results, claimed, garbled, answer.lengths, answer.delayed, answer.next_due)
+        return GroupReply(results, claimed, garbled, answer.lengths, answer.delayed, answer.next_due, answer.sequence)
 
     async def move(self, move: Move) -> list[Any]:
         """Make one move of the client's side, and tell the supervisor."""

@@ -46,7 +46,7 @@ def gather(health: Health, uptime: float) -> Facts:
     committer, term = health.committer, health.term
     queues = {queue.value: QueueFacts() for queue in QUEUES}
     if committer is not None:
-        at_work = Counter(session.state.value for session in committer.held.values())
+        at_work = Counter(hold.session.state.value for hold in committer.held.values())
         for queue, pending, delayed in zip(QUEUES, committer.lengths, committer.delayed, strict=True):
             queues[queue.value] = QueueFacts(pending, delayed, at_work[queue.value])
     for runner in term.runners if term is not None else ():

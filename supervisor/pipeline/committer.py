@@ -1,4 +1,4 @@
-"""The committer: one task that sends everything which is ready in one script call, one call in flight (group commit).
+"""The committer: sends everything that is ready in one script call (group commit), two calls under way at the most.
 
 Workers hand it outcomes and free slots; it brings them claimed sessions in the same reply. It alone talks to the store
 on the hot path, so it is also where an outage is felt: it keeps what it has, tries again with backoff, and loses
@@ -8,51 +8,30 @@ nothing. Why it is shaped so: docs/decisions/0002-group-commit.md.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import anyio
 import structlog
 from msgspec.structs import replace
 
-from stages.errors import StoreUnavailable
+from stages.errors import LeaseLost, StoreUnavailable
 from stages.outcome import Writes
 from stages.session import Session, State
 from stages.store import moves
+from stages.store.keys import QUEUES
 from stages.store.lease import Lease
 from stages.store.moves import Move
 from stages.store.records import Garbled, advanced
 from stages.store.store import Claim, GroupReply, Store
+from supervisor.pipeline.hold import Entry, Group, Hold, Slots
+from supervisor.pipeline.lane import LANES, Lane
 
 log = structlog.get_logger()
 
 GROUP_LIMIT = 256
 """Moves in one call at the most: bounds the time for which a script holds the server."""
-OUTAGE_FIRST, OUTAGE_MOST = 0.05, 5.0
-"""Seconds between tries while the store is away."""
-
-
-class Entry(NamedTuple):
-    """A move on its way: who awaits its answer, and an advance's writes."""
-
-    move: Move
-    future: asyncio.Future[list[Any]] | None = None
-    writes: Writes | None = None
-
-
-class Slots(Protocol):
-    """What the committer needs of a runner."""
-
-    queue: State
-
-    def free(self) -> int:
-        """How many sessions it could take now."""
-
-    def take(self, session: Session) -> None:
-        """Here is one."""
 
 
 class Committer:
@@ -64,31 +43,62 @@ class Committer:
         self.keep = keep
         self.available = True
         self.quiet = False
-        self.held: dict[str, Session] = {}
+        self.held: dict[str, Hold] = {}
         self.lengths = [0, 0, 0, 0]
         self.delayed = [0, 0, 0, 0]
         self.committed: Callable[[Move], None] | None = None
-        self._slots: list[Slots] = []
+        self.slots: dict[State, Slots] = {}
         self._moves: deque[Entry] = deque()
         self._wake = asyncio.Event()
-        self._number = 0
+        self._look = False  # something may be there to claim
+        self._asked = dict.fromkeys(State, 0)  # slots for which a claim is under way
+        self._sequence, self._next_due = 0, 0.0
+        self._calls = 0
+        self._flying: set[str] = set()  # what they are about
+        self._away = 0  # lanes that wait for the store
+        self._resync_due = self._resyncing = False
+        self._lost_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._calling = False
         self._settled = asyncio.Event()
 
     def serve(self, slots: Slots) -> None:
         """Claim for this runner from now on."""
-        self._slots.append(slots)
+        self.slots[slots.queue] = slots
         self.wake()
 
     def wake(self) -> None:
         """Something may be there to claim."""
+        self._look = True
         self._wake.set()
 
-    def add(self, move: Move, writes: Writes | None = None) -> None:
-        """Send a move of which nobody waits for the answer; `writes` are those of an advance."""
-        self._moves.append(Entry(move, writes=writes))
+    def freed(self, queue: State) -> None:
+        """A slot is free: that matters where somebody stands in the queue."""
+        if self.lengths[QUEUES.index(queue)]:
+            self.wake()
+
+    def add(self, move: Move, hold: Hold | None = None) -> None:
+        """Send a move of which nobody waits for the answer; the session of `hold` leaves this supervisor with it."""
+        if hold is not None:
+            del self.held[hold.session.id]
+        self._moves.append(Entry(move, hold=hold))
         self._wake.set()
+
+    def ahead(self, move: Move, hold: Hold, writes: Writes) -> bool:
+        """Send an advance and keep the session, if its next stage can begin at once.
+
+        That is when a slot is free there, nobody stands in that queue, and the store answers. Whatever the next stage
+        sends is made after this move, or dropped when this one is not made.
+        """
+        state = State(move[3])
+        slots = self.slots.get(state)
+        if slots is None or self.quiet or not self.available or self.lengths[QUEUES.index(state)]:
+            return False
+        if slots.free() <= self._asked[state]:
+            return False
+        hold.session = advanced(hold.session, writes, state)
+        self._moves.append(Entry(moves.ahead(move), hold=hold))
+        self._wake.set()
+        return True
 
     def move(self, move: Move) -> Awaitable[list[Any]]:
         """Send a move; await its answer, which comes after its writes are on disk."""
@@ -105,85 +115,143 @@ class Committer:
         result = await self.move(moves.reserve(session, serial, intent))
         if result[0] != "ok":
             raise moves.IllegalMove(f"reserve refused: {result[1]}")
-        if (held := self.held.get(session)) is not None:
-            self.held[session] = replace(held, serial=result[1], intent=result[2])
+        if (hold := self.held.get(session)) is not None:
+            hold.session = replace(hold.session, serial=result[1], intent=result[2])
         return result[1], result[2]
 
     async def until_idle(self) -> None:
         """Wait until no session is held and everything that was added has been answered."""
-        while self.held or self._moves or self._calling:
+        while self.held or self._moves or self._calls:
             self._settled = asyncio.Event()
             await self._settled.wait()
 
     async def run(self) -> None:
         """Exchange with the store for ever. Raises LeaseLost; store outages are waited out."""
+        try:
+            async with anyio.create_task_group() as group:
+                for index in range(LANES):
+                    group.start_soon(self._exchange, Lane(self.store, self.lease, index), name=f"lane-{index}")
+        except* LeaseLost as lost:
+            raise lost.exceptions[0] from None
+
+    async def _exchange(self, lane: Lane) -> None:
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            batch = [self._moves.popleft() for _ in range(min(len(self._moves), GROUP_LIMIT))]
-            claims = (
-                []
-                if self.quiet
-                else [Claim(s.queue, free, s.queue is not State.DONE) for s in self._slots if (free := s.free()) > 0]
-            )
-            if batch or claims:
-                self._number += 1
-                self._calling = True
-                try:
-                    reply = await self.store.group(
-                        [entry.move for entry in batch], claims, self.lease, number=self._number
-                    )
-                except StoreUnavailable as error:
-                    await self._outage(batch, error)
-                else:
-                    self._settle(batch, reply)
-            self._calling = False
+            group = self._next_group()
+            if group is None:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            self._calls += 1
+            try:
+                reply = await lane.send(group.moves, group.claims)
+            except StoreUnavailable as error:
+                reply = await self._outage(lane, group, error)
+            for claim in group.claims:
+                self._asked[claim.queue] -= claim.free
+            self._calls -= 1
+            self._settle(group, reply)
             self._settled.set()
-            if self._moves:
+            if self._moves or self._resync_due:
                 self._wake.set()
 
-    def _settle(self, batch: list[Entry], reply: GroupReply) -> None:
-        kept: list[Session] = []
-        for (move, future, writes), result in zip(batch, reply.results or (), strict=True):
+    def _next_group(self) -> Group | None:
+        """What is ready to be sent, if anything is.
+
+        Two moves of one session are never under way at once, in one group they keep their order; a resync is sent while
+        nothing else is under way.
+        """
+        if self._calls and (self._resync_due or self._resyncing):
+            return None
+        self._resyncing = False
+        if self._resync_due:
+            self._resync_due, self._resyncing = False, True
+            return Group([Entry(moves.resync([*self.held, *(entry.move[1] for entry in self._moves)]))], [])
+        entries: list[Entry] = []
+        later: list[Entry] = []
+        while self._moves and len(entries) < GROUP_LIMIT:
+            entry = self._moves.popleft()
+            (later if entry.move[1] in self._flying else entries).append(entry)
+        self._moves.extendleft(reversed(later))
+        claims = self._wishes() if (entries or self._look) and not self.quiet else []
+        if not (entries or claims):
+            return None
+        self._flying.update([entry.move[1] for entry in entries])
+        return Group(entries, claims)
+
+    def _wishes(self) -> list[Claim]:
+        """Claims for the slots that are free.
+
+        A lane's share in the first queue; elsewhere as many as stand there, or half, so that sessions which advance
+        find a slot too.
+        """
+        claims = []
+        for slots, length in zip(self.slots.values(), self.lengths, strict=False):
+            queue = slots.queue
+            free = slots.free() - self._asked[queue]
+            if queue is State.MAKECHALLENGE:
+                free = min(free, -(-slots.concurrency() // LANES))
+            else:
+                free = min(free, max(length, (free + 1) // 2))
+            if free > 0:
+                self._asked[queue] += free
+                claims.append(Claim(queue, free, queue is not State.DONE))
+        self._look = False
+        return claims
+
+    def _settle(self, group: Group, reply: GroupReply) -> None:
+        self._flying.difference_update([entry.move[1] for entry in group.entries if entry.move[0] != "resync"])
+        for (move, future, hold), result in zip(group.entries, reply.results or (), strict=True):
             if future is not None:
                 if not future.done():
                     future.set_result(result)
-                continue
-            session = None if move[0] == "resync" else self.held.pop(move[1], None)
-            if result[0] != "ok":
-                self._refused(move, result)
-                continue
-            if self.committed is not None:
-                self.committed(move)
-            if len(result) > 1 and session is not None and writes is not None:
-                kept.append(advanced(session, writes, State(move[3])))
+            elif result[0] != "ok":
+                self._refused(move, hold, result)
+            elif hold is not None:
+                if self.committed is not None:
+                    self.committed(move)
+                if len(result) == 1 and moves.is_ahead(move):
+                    self._drop(hold)
         for fault in reply.garbled:
             self._set_aside(fault)
-        self._hand_out([*kept, *reply.claimed])
-        self.lengths, self.delayed = reply.lengths, reply.delayed
-        self._look_again(reply.next_due)
+        self._hand_out(reply.claimed)
+        if reply.sequence >= self._sequence:  # else the other lane has brought newer ones
+            self._sequence, self._next_due = reply.sequence, reply.next_due
+            self.lengths, self.delayed = reply.lengths, reply.delayed
+        self._look_again(self._next_due)
 
     def _hand_out(self, claimed: list[Session]) -> None:
-        by_queue = {slots.queue: slots for slots in self._slots}
         for session in claimed:
-            self.held[session.id] = session
             if self.quiet:
                 self.add(moves.release(session.id, session.state))
             else:
-                by_queue[session.state].take(session)
+                self.held[session.id] = hold = Hold(session)
+                self.slots[session.state].take(hold)
+
+    def _drop(self, hold: Hold) -> None:
+        """The session is in its queue again, or dead: what is being done for it here counts no more."""
+        hold.void = True
+        if self.held.get(hold.session.id) is hold:
+            del self.held[hold.session.id]
 
     def _look_again(self, next_due: float) -> None:
-        if any(length and slots.free() for length, slots in zip(self.lengths, self._slots, strict=False)):
-            self._wake.set()
+        if any(
+            length and slots.free() > self._asked[slots.queue]
+            for length, slots in zip(self.lengths, self.slots.values(), strict=False)
+        ):
+            self.wake()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if next_due and not self.quiet:
             delay = max(0.0, next_due - self.store.clock()) + 0.001
-            self._timer = asyncio.get_running_loop().call_later(delay, self._wake.set)
+            self._timer = asyncio.get_running_loop().call_later(delay, self.wake)
 
-    def _refused(self, move: Move, result: list[Any]) -> None:
+    def _refused(self, move: Move, hold: Hold | None, result: list[Any]) -> None:
         """A commit that was not made: the session is another's by now, or its record cannot be written."""
+        if hold is not None:
+            if hold.void and result[0] == "refused":
+                return  # as was to be expected
+            self._drop(hold)
         log.warning("commit.refused", session=move[1], move=move[0], why=str(result[1]))
         if result[0] == "error" and move[0] != "quarantine":
             self.add(moves.quarantine(move[1]))
@@ -193,37 +261,16 @@ class Committer:
         if fault.field != "key":
             self.add(moves.quarantine(fault.session))
 
-    async def _outage(self, batch: list[Entry], error: StoreUnavailable) -> None:
-        """Wait until the store is back, then send the same group again; whatever it claimed unseen goes back."""
-        self.available = False
-        log.error("store.lost", why=str(error), moves=len(batch))
-        began, pause = self.store.clock(), OUTAGE_FIRST
-        reply: GroupReply | None = None
-        while reply is None:
-            await anyio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  jitter
-            pause = min(pause * 2, OUTAGE_MOST)
-            with suppress(StoreUnavailable):
-                reply = await self.store.group([entry.move for entry in batch], (), self.lease, number=self._number)
-        if reply.results is None:
-            reply = await self._answers_again(batch, reply)
-        self._settle(batch, reply)
-        self.add(moves.resync(self.held))
-        self.available = True
-        log.info("store.back", after_s=round(self.store.clock() - began, 3))
-
-    async def _answers_again(self, batch: list[Entry], reply: GroupReply) -> GroupReply:
-        """The group was made, its answers are lost. Moves that somebody waits for can be asked again harmlessly."""
-        results: list[list[Any]] = [["ok"] for _ in batch]
-        asked = [i for i, entry in enumerate(batch) if entry.future is not None]
-        while asked:
-            self._number += 1
-            try:
-                again = await self.store.group([batch[i].move for i in asked], (), self.lease, number=self._number)
-            except StoreUnavailable:
-                await anyio.sleep(OUTAGE_FIRST)  # away once more
-                continue
-            for i, result in zip(asked, again.results or (), strict=True):
-                results[i] = result
-            break
-        reply.results = results
+    async def _outage(self, lane: Lane, group: Group, error: StoreUnavailable) -> GroupReply:
+        """Wait until the store is back and has answered; whatever the call claimed unseen goes back."""
+        if self.available:
+            self.available, self._lost_at = False, self.store.clock()
+            log.error("store.lost", why=str(error), moves=len(group.entries))
+        self._away += 1
+        reply = await lane.send_again(group)
+        self._away -= 1
+        self._resync_due = True
+        if not self._away:
+            self.available = True
+            log.info("store.back", after_s=round(self.store.clock() - self._lost_at, 3))
         return reply

@@ -1,7 +1,9 @@
 """A runner: the task of one queue. Its workers are its slots: each runs one session's stage at a time.
 
 A worker hands in the outcome of one session and receives the next in the same exchange, so a slot is always free
-before a session is claimed for it. A stage that raises or hangs costs its session an attempt, never the loop.
+before a session is claimed for it. It follows a session into the next queue where a slot is free there, and leaves its
+own to whoever had that one (docs/decisions/0002-group-commit.md). A stage that raises or hangs costs its session an
+attempt, never the loop.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import anyio
 import msgspec
@@ -20,6 +22,7 @@ from stages.session import Problem, Session, State
 from stages.store import moves
 from supervisor.pipeline.committer import Committer
 from supervisor.pipeline.deadlines import Deadlines
+from supervisor.pipeline.hold import Hold, Slots
 
 
 class QueueSettings(Protocol):
@@ -39,6 +42,9 @@ _COUNTED: dict[type[Outcome], tuple[str, str]] = {
     Reject: ("reject", "rejected"),
 }
 """The word of each outcome in the logs, and the field of the tally."""
+
+Slot: TypeAlias = "asyncio.Future[tuple[Runner, Hold] | None]"
+"""A worker that waits for a session, and for the runner whose worker it is by then; None ends it."""
 
 Stage = Callable[[Session], Awaitable[Outcome]]
 
@@ -64,7 +70,7 @@ class Runner:
         self._log = structlog.get_logger().bind(queue=queue.value)
         self._committer = committer
         self._deadlines = Deadlines(lambda: settings().timeout)
-        self._idle: deque[asyncio.Future[Session | None]] = deque()
+        self._idle: deque[Slot] = deque()
         self._workers = 0
         self._group: anyio.abc.TaskGroup | None = None
 
@@ -82,7 +88,7 @@ class Runner:
         wanted = self._settings().concurrency
         while self._workers < wanted:
             self._workers += 1
-            self._group.start_soon(self._work, name=f"{self.queue}-{self._workers}")
+            self._group.start_soon(work, self, name=f"{self.queue}-{self._workers}")
         while self._workers > wanted and self._idle:
             self._idle.pop().set_result(None)
             self._workers -= 1
@@ -95,55 +101,77 @@ class Runner:
         """Slots for which a session can be claimed now."""
         return len(self._idle)
 
-    def take(self, session: Session) -> None:
+    def take(self, hold: Hold) -> None:
         """Give a claimed session to a free worker; back to its queue when a reload or a stop took it."""
         while self._idle:
             slot = self._idle.popleft()
             if not slot.done():
-                slot.set_result(session)
+                slot.set_result((self, hold))
                 return
-        self._committer.add(moves.release(session.id, session.state))
+        self.give_back(hold)
 
-    async def _work(self) -> None:
-        loop, task = asyncio.get_running_loop(), cast("asyncio.Task[None]", asyncio.current_task())
-        while True:
-            slot: asyncio.Future[Session | None] = loop.create_future()
-            self._idle.append(slot)
-            self._committer.wake()
-            try:
-                session = await slot
-            except asyncio.CancelledError:
-                if slot.done() and not slot.cancelled() and (session := slot.result()):
-                    self._committer.add(moves.release(session.id, session.state))
-                raise
-            if session is None:
-                return
-            now = loop.time()
-            outcome = await self._attempt(session, task, now)
-            self._close(session, outcome, loop.time() - now)
-            self._commit(session, outcome)
-            if self._workers > self._settings().concurrency:
-                self._workers -= 1
-                return
+    def give_back(self, hold: Hold) -> None:
+        """Back to its queue, not worked on."""
+        if not hold.void:
+            self._committer.add(moves.release(hold.session.id, hold.session.state), hold)
 
-    def _commit(self, session: Session, outcome: Outcome) -> None:
-        committer = self._committer
+    def commit(self, hold: Hold, outcome: Outcome) -> Runner | None:
+        """Hand the outcome in; the runner of the next stage when that can begin at once."""
+        committer, session = self._committer, hold.session
+        if hold.void:
+            return None
         now, keep = committer.store.clock(), committer.keep()
         try:
             move = moves.for_outcome(session, outcome, now, keep)
         except moves.IllegalMove as error:
             self._log.exception("stage.failed", **self._about(session))
             move = moves.for_outcome(session, self._failed(session, str(error)), now, keep)
-        committer.add(move, outcome.writes if type(outcome) is Advance else None)
+        if (
+            type(outcome) is Advance
+            and move[0] == "advance"
+            and self._may_run_ahead(session, move[3])
+            and committer.ahead(move, hold, outcome.writes)
+        ):
+            return self._swap(committer.slots[hold.session.state])
+        committer.add(move, hold)
+        return None
 
-    async def _attempt(self, session: Session, task: asyncio.Task[None], now: float) -> Outcome:
+    @staticmethod
+    def _may_run_ahead(session: Session, state: State) -> bool:
+        """A test on a schedule shows its token to the world: that has to be on disk first."""
+        return state is not State.TESTCHALLENGE or not session.scheduled
+
+    def _swap(self, following: Slots) -> Runner:
+        """This worker is the next queue's from now on; an idle one of that queue takes its place here."""
+        other = cast("Runner", following)
+        self._idle.append(other.spare())
+        return other
+
+    def spare(self) -> Slot:
+        """An idle worker, for another queue: there is one where `free` says so."""
+        return self._idle.pop()
+
+    def wait(self, slot: Slot) -> None:
+        """A worker is free."""
+        self._idle.append(slot)
+        self._committer.freed(self.queue)
+
+    def one_too_many(self) -> bool:
+        """Whether a reload wants fewer workers than there are; the one that asks is then to end."""
+        if self._workers <= self._settings().concurrency:
+            return False
+        self._workers -= 1
+        return True
+
+    async def attempt(self, hold: Hold, task: asyncio.Task[None], now: float) -> Outcome:
         """Run the stage; whatever it raises, and its deadline, cost the session an attempt."""
+        session = hold.session
         self._deadlines.begin(task, now)
         try:
             outcome = await self.stage(session)
         except asyncio.CancelledError:
             if not self._deadlines.end(task):
-                self._committer.add(moves.release(session.id, session.state))
+                self.give_back(hold)
                 raise
             outcome = self._timed_out(session)
         except Exception as error:  # noqa: BLE001  whatever a stage raises costs its session an attempt, never the loop
@@ -178,7 +206,7 @@ class Runner:
         after = min(settings.backoff * 2**session.attempts, settings.backoff_max)
         return Retry(after, why, costs=self._committer.available)
 
-    def _close(self, session: Session, outcome: Outcome, took: float) -> None:
+    def close(self, session: Session, outcome: Outcome, took: float) -> None:
         """Count the attempt and write its closing line."""
         tally, (word, field) = self.tally, _COUNTED[type(outcome)]
         tally.busy += took
@@ -191,3 +219,28 @@ class Runner:
         else:
             more = {}
         finished("stage.finished", session=session.id, attempt=attempt, outcome=word, duration_ms=duration, **more)
+
+
+async def work(runner: Runner) -> None:
+    """One worker; `runner` is whose it is now. Ends when a reload wants fewer."""
+    loop, task = asyncio.get_running_loop(), cast("asyncio.Task[None]", asyncio.current_task())
+    while True:
+        slot: Slot = loop.create_future()
+        runner.wait(slot)
+        try:
+            given = await slot
+        except asyncio.CancelledError:
+            if slot.done() and not slot.cancelled() and (given := slot.result()):
+                given[0].give_back(given[1])
+            raise
+        if given is None:
+            return
+        following: Runner | None = given[0]
+        hold = given[1]
+        while following is not None:
+            runner, now = following, loop.time()
+            outcome = await runner.attempt(hold, task, now)
+            runner.close(hold.session, outcome, loop.time() - now)
+            following = runner.commit(hold, outcome)
+        if runner.one_too_many():
+            return

@@ -197,11 +197,11 @@ async def test_a_client_that_moved_before_the_claim_is_seen_by_it(world: World) 
     assert places(await world.state(), world.keys, session.id) == ["delayed-testchallenge"]
 
 
-async def test_advance_keeps_the_session_where_a_slot_is_free(world: World) -> None:
-    """A session that advances stays in flight for the next stage, and what its mover knows is what is on record."""
+async def test_advance_keeps_the_session_for_a_mover_who_goes_on_with_it(world: World) -> None:
+    """A session that advances ahead stays in flight for the next stage; what its mover knows is what is on record."""
     session = await world.reach(State.MAKECHALLENGE)
     writes = Writes(fields={"expires": str(NOW + 9)}, challenges=(CHALLENGE,))
-    move = moves.for_outcome(session, Advance(writes), NOW, KEEP)
+    move = moves.ahead(moves.for_outcome(session, Advance(writes), NOW, KEEP))
     reply = await world.group(move, claims=[Claim(State.TESTCHALLENGE, 1)])
     assert (reply.results, reply.claimed, reply.lengths) == ([["ok", "kept"]], [], [0, 0, 0, 0])
     assert places(await world.state(), world.keys, session.id) == ["inflight:A"]
@@ -209,21 +209,32 @@ async def test_advance_keeps_the_session_where_a_slot_is_free(world: World) -> N
     assert replace(await world.whole(session.id), story=session.story) == known
 
 
-async def test_advance_keeps_nothing_before_those_who_wait(world: World) -> None:
-    """A slot belongs to who stands in the queue: the one that advances goes behind."""
-    await world.submit(1), await world.submit(2)
-    first, second = await world.claim(State.MAKECHALLENGE, 2)
-    await world.commit(first, Advance())
-    move = moves.for_outcome(second, Advance(), NOW, KEEP)
-    reply = await world.group(move, claims=[Claim(State.TESTCHALLENGE, 1)])
-    assert ([["ok"]], [first.id]) == (reply.results, [session.id for session in reply.claimed])
-    assert places(await world.state(), world.keys, second.id) == ["pending-testchallenge"]
+async def test_advances_of_one_session_in_one_group_are_made_in_their_order(world: World) -> None:
+    """What was done ahead is committed together, one step after the other."""
+    session = await world.reach(State.MAKECHALLENGE)
+    first = moves.ahead(moves.for_outcome(session, Advance(Writes(challenges=(CHALLENGE,))), NOW, KEEP))
+    following = moves.for_outcome(replace(session, state=State.TESTCHALLENGE), Wait(NOW + 9), NOW, KEEP)
+    reply = await world.group(first, following)
+    assert reply.results == [["ok", "kept"], ["ok"]]
+    assert places(await world.state(), world.keys, session.id) == ["waiting"]
+
+
+async def test_what_follows_a_refused_advance_is_refused(world: World) -> None:
+    """A step that was taken ahead does not outlive the one before it."""
+    session = await world.reach(State.MAKECHALLENGE)
+    await world.client(moves.cancel(session.id, Problem("malformed", "no more"), KEEP))
+    first = moves.ahead(moves.for_outcome(session, Advance(), NOW, KEEP))
+    following = moves.for_outcome(replace(session, state=State.TESTCHALLENGE), Wait(NOW + 9), NOW, KEEP)
+    reply = await world.group(first, following)
+    assert reply.results == [["refused", "not live"], ["refused", "not in flight here"]]
+    assert places(await world.state(), world.keys, session.id) == []
+    assert (await world.whole(session.id)).state is State.MAKECHALLENGE
 
 
 async def test_advance_keeps_no_session_whose_client_moved(world: World) -> None:
     """What the client did meanwhile must be read: the session goes through its queue and is claimed as it is."""
     session = await world.reach(State.TESTCHALLENGE)
     assert await world.client(moves.ready(session.id, 1, CHALLENGE.data, READY)) == ["ok"]
-    move = moves.for_outcome(session, Advance(), NOW, KEEP)
+    move = moves.ahead(moves.for_outcome(session, Advance(), NOW, KEEP))
     reply = await world.group(move, claims=[Claim(State.ISSUE, 1)])
     assert (reply.results, [s.challenges[0].data for s in reply.claimed]) == ([["ok"]], [READY])

@@ -191,6 +191,8 @@ class Lives(RuleBasedStateMachine):
             move = moves.for_outcome(session, outcome, self.clock(), KEEP)
         except moves.IllegalMove:
             move = moves.release(session.id, session.state)
+        if move[0] == "advance" and choice % 2:
+            move = moves.ahead(move)
         self.send(name, (move,), tuple(Claim(queue, number % 3) for queue in State), lose=lose)
 
     @rule(name=SUPERVISORS, session=SESSIONS, state=STATES, choice=st.integers(0, 9))

@@ -14,12 +14,12 @@ for i = 1, #others, 2 do
     if left > 0 and ARGV[5] == '0' then return {'held', other, others[i + 1], left} end
     if left <= 0 and redis.call('EXISTS', prefix .. 'inflight:' .. other) == 0 then
       redis.call('HDEL', KEYS[1], other)
-      redis.call('HDEL', KEYS[4], other)
+      redis.call('HDEL', KEYS[4], other .. ':0', other .. ':1')
     end
   end
 end
 local number = redis.call('INCR', KEYS[2])
 redis.call('SET', KEYS[3], number, 'PX', ARGV[4])
 redis.call('HSET', KEYS[1], id, ARGV[3])
-redis.call('HDEL', KEYS[4], id) -- a new lease counts its groups from 1 again
+redis.call('HDEL', KEYS[4], id .. ':0', id .. ':1') -- a new lease counts its groups from 1 again
 return {'ok', number}

@@ -2,10 +2,11 @@
 -- KEYS: as in prelude.lua.
 -- ARGV[1]: prefix. ARGV[2]: channel to say "something was pushed" on, or '' (this process pushed, it knows).
 -- ARGV[3]: msgpack {fencing number or '', now (text, whole seconds), now (exact), moves, claims {{queue, free, want}},
--- number of the group, 0 without a lease}.
--- A group sent again (same number: its reply was lost) is not made again: results is then false, and it claims nothing.
+-- number of the group, its lane}; 0 and 0 without a lease. Numbers of a lane grow.
+-- A group sent again (its number is not above the lane's last: its reply was lost) is not made again: results is then false, and it claims nothing.
 -- ARGV[4]: the supervisor's id, or '-'.
--- Returns msgpack {results, claimed, lengths of the 4 queues, of their delayed sets, next due time or 0}; results[i]
+-- Returns msgpack {results, claimed, lengths of the 4 queues, of their delayed sets, next due time or 0, sequence:
+-- grows in the order in which groups of both lanes were made}; results[i]
 -- answers moves[i]. Nothing is done at all, and the error LEASE comes back, when the lease is not the caller's.
 -- Each move is checked and made for itself: one that fails answers {'error', why} and touches no other; its session
 -- stays in flight. Without a lease nothing is claimed, and only the moves of the client's side are made.
@@ -13,7 +14,7 @@
 local PREFIX, CHANNEL, SUPERVISOR = ARGV[1], ARGV[2], ARGV[4]
 local request = cmsgpack.unpack(ARGV[3])
 local TOKEN, NOW, EXACTLY, moves, claims = request[1], request[2], request[3], request[4], request[5]
-local NUMBER = request[6]
+local NUMBER, LANE = request[6], request[7]
 local OK, KEPT, MOVES = {'ok'}, {'ok', 'kept'}, {}
 
 --@include prelude.lua
@@ -44,15 +45,17 @@ local UNFENCED = {
 
 if TOKEN ~= '' and call('GET', LEASE) ~= TOKEN then return redis.error_reply('LEASE lost') end
 
-local results = {}
+local results, sequence = {}, 0
 if TOKEN == '' then
   claims = {}
 else
-  if call('HGET', GROUPS, SUPERVISOR) == tostring(NUMBER) then results, moves, claims = false, {}, {} end
+  local lanes = call('HMGET', GROUPS, SUPERVISOR .. ':' .. LANE, SUPERVISOR .. ':' .. 1 - LANE)
+  local last = tonumber(lanes[1] or '') or 0
+  if last >= NUMBER then results, moves, claims = false, {}, {} end
+  sequence = math.max(last, NUMBER) + (tonumber(lanes[2] or '') or 0)
   -- Written also by a group sent again: WAITAOF waits for the disk only after a write of the same connection.
-  call('HSET', GROUPS, SUPERVISOR, NUMBER)
+  call('HSET', GROUPS, SUPERVISOR .. ':' .. LANE, NUMBER)
 end
-offer_slots(claims)
 for i, op in ipairs(moves) do
   if TOKEN == '' and not UNFENCED[op[1]] then
     results[i] = {'error', 'needs a lease'}
@@ -83,4 +86,4 @@ for queue = 1, 4 do
     if next_due == 0 or due < next_due then next_due = due end
   end
 end
-return cmsgpack.pack({results, claimed, lengths, delayed, next_due})
+return cmsgpack.pack({results, claimed, lengths, delayed, next_due, sequence})

@@ -6,6 +6,6 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 if redis.call('EXISTS', KEYS[3]) == 0 then
   redis.call('HDEL', KEYS[2], ARGV[2])
-  redis.call('HDEL', KEYS[4], ARGV[2])
+  redis.call('HDEL', KEYS[4], ARGV[2] .. ':0', ARGV[2] .. ':1')
 end
 return 1

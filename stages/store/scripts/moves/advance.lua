@@ -1,9 +1,9 @@
 -- advance: a stage is finished; the session goes to the next state and its queue.
--- op: {'advance', session, state, next state, fields (flat), challenges {{n, fields (flat)}}, certificate or false, story line}
+-- op: {'advance', session, state, next state, fields (flat), challenges {{n, fields (flat)}}, certificate or false, story line,
+-- true where the mover would go on with it at once (or nothing)}
 -- certificate: {serial, not after, fields (flat)}; recorded by serial and in the index by expiry, in the same step.
--- Returns {'ok'}, {'ok', 'kept'} or {'refused', why}. It is kept in flight, without the way through the list, where this
--- supervisor has a slot free for the next state beside those of who is before it in that queue, and the client has not
--- moved: the mover then knows the session as it is, and goes on with it.
+-- Returns {'ok'}, {'ok', 'kept'} or {'refused', why}. Kept: it stays in flight here, without the way through the list; the
+-- mover knows the session as it is, since the client has not moved meanwhile, and has a slot for it.
 
 MOVES.advance = function(op)
   local session_key, story, nudged, attempts = begin(op[2], op[3])
@@ -19,9 +19,7 @@ MOVES.advance = function(op)
   fields[n + 3], fields[n + 4] = 'story', story_with(story, NOW, op[8])
   call('HSET', session_key, unpack(fields))
   local queue = QUEUE[op[4]]
-  if not nudged and slots[queue] > 0 then
-    slots[queue] = slots[queue] - 1
-    kept[queue] = kept[queue] + 1
+  if op[9] and not nudged then
     if attempts then call('HDEL', session_key, 'attempts') end
     return KEPT
   end

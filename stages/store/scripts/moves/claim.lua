@@ -5,15 +5,6 @@
 -- of another state is not taken: it is dropped, or sent where its state says. One whose session waits for its client
 -- is dropped too: the client's move brings it back. One that cannot be read is set aside.
 
--- Slots for which an advancing session can be kept in flight: those that are left when all who stand before it in
--- the queue have theirs.
-local slots, kept = {0, 0, 0, 0}, {0, 0, 0, 0}
-local function offer_slots(claims)
-  for _, wanted in ipairs(claims) do
-    slots[wanted[1]] = wanted[2] - call('LLEN', PENDING[wanted[1]])
-  end
-end
-
 local function promote(queue, now, limit)
   local due = call('ZRANGEBYSCORE', DELAYED[queue], '-inf', now, 'LIMIT', 0, limit)
   if #due > 0 then
@@ -54,8 +45,6 @@ local function read_claimed(queue, session, want)
 end
 
 local function claim(queue, free, want, now, claimed)
-  free = free - kept[queue]
-  if free <= 0 then return end
   promote(queue, now, free)
   while free > 0 do
     local popped = call('RPOP', PENDING[queue], free)
