@@ -18,11 +18,12 @@ from supervisor.upkeep.crl import read_crl
 _MOST_CHALLENGES: Final = 10_000
 _MOST_DIGITS: Final = 6
 _WRONG_TYPE: Final = "not of the type that the schema says"
+_KINDS: Final = {"certificate", "inflight", "account", "account-key"}
 _SESSION_KEY: Final = re.compile(r"([0-9a-f]{64})(?::(names|[1-9][0-9]{0,4}))?")
 
 
 class Named(msgspec.Struct, frozen=True):
-    """What the name of a key says: `kind` is "session", "child", "certificate" or "inflight"."""
+    """What a key's name says: `kind` is "session", "child", "certificate", "inflight", "account" or "account-key"."""
 
     kind: str
     id: str
@@ -30,11 +31,16 @@ class Named(msgspec.Struct, frozen=True):
 
 
 def read_name(key: str) -> Named | None:
-    """What the name of a key says, behind the prefix; None for keys that are no session's and no certificate's."""
+    """What the name of a key says, behind the prefix; None for keys of which there is only one, and limits.
+
+    The list of an account's orders says that the account should be there.
+    """
     if found := _SESSION_KEY.fullmatch(key):
         return Named("child", found[1], found[2]) if found[2] else Named("session", found[1])
     kind, _, rest = key.partition(":")
-    return Named(kind, rest) if kind in {"certificate", "inflight"} and rest else None
+    if kind == "account":
+        rest = rest.removesuffix(":orders")
+    return Named(kind, rest) if kind in _KINDS and rest else None
 
 
 def session_look(

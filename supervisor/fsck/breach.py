@@ -21,7 +21,8 @@ class Breach(msgspec.Struct, frozen=True):
 
     Attributes:
         law: a short name of what does not hold, always the same for the same fault.
-        where: "session <id>", "certificate <serial>", "in-flight list <supervisor>" or "crl".
+        where: "session <id>", "certificate <serial>", "in-flight list <supervisor>", "account <id>",
+            "account key <thumbprint>" or "crl".
         detail: one sentence for people.
         mend: who mends it.
     """

@@ -15,6 +15,7 @@ import msgspec
 
 from stages.store.scanning import fingerprint
 from stages.store.store import Store
+from supervisor.fsck.accounts import AccountReader, judge_account, judge_claim
 from supervisor.fsck.breach import Breach, Mend
 from supervisor.fsck.certificates import judge_certificate, judge_crl
 from supervisor.fsck.reading import PAGE, Around, Reader
@@ -43,7 +44,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What is looked at again: `kind` is "session", "certificate", "inflight" or "crl"."""
+    """What is looked at again: `kind` is "session", "certificate", "inflight", "account", "account-key" or "crl"."""
 
     kind: str
     id: str = ""
@@ -64,6 +65,7 @@ class _Check:
     def __init__(self, store: Store, crl_file: Path, certificates_keep: int) -> None:
         self._clock = store.clock
         self._reader = Reader(store)
+        self._accounts = AccountReader(store)
         self._crl_file = crl_file
         self._keep = certificates_keep
         self._sessions: set[int] = set()
@@ -91,27 +93,33 @@ class _Check:
         return Report(sessions, certificates, len(revoked), len(around.quarantined), suspected, tuple(breaches))
 
     async def _walk(self, around: Around) -> None:
-        """By the names of the keys: every session and certificate on record, and what was left without one."""
-        sessions: list[str] = []
-        certificates: list[str] = []
+        """By the names of the keys: all that is on record, and what was left without a session."""
+        pages: dict[str, list[str]] = {"session": [], "certificate": [], "account": [], "account-key": []}
         async for named in self._reader.names():
-            if named.kind == "session":
-                sessions.append(named.id)
-            elif named.kind == "child":
+            if named.kind == "child":
                 if fingerprint(named.id) not in self._sessions:
                     self._children.add(named.id)
-            elif named.kind == "certificate":
-                certificates.append(named.id)
+            elif named.kind in pages:
+                pages[named.kind].append(named.id)
+                if len(pages[named.kind]) >= PAGE:
+                    await self._page(named.kind, pages[named.kind], around)
+                    pages[named.kind] = []
             elif await self._reader.in_flight_unknown(named.id):
                 await self._look_again([Target("inflight", named.id)], first=True)
-            if len(sessions) >= PAGE:
-                await self._seen(sessions, around)
-                sessions = []
-            if len(certificates) >= PAGE:
-                await self._certified(certificates)
-                certificates = []
-        await self._seen(sessions, around)
-        await self._certified(certificates)
+        for kind, page in pages.items():
+            await self._page(kind, page, around)
+
+    async def _page(self, kind: str, ids: list[str], around: Around) -> None:
+        if kind == "session":
+            await self._seen(ids, around)
+        elif kind == "certificate":
+            await self._certified(ids)
+        elif kind == "account" and ids:
+            for account in await self._accounts.accounts(ids):
+                self._suspect(Target(kind, account.account), judge_account(account))
+        elif ids:
+            for claim in await self._accounts.claims(ids):
+                self._suspect(Target(kind, claim.thumbprint), judge_claim(claim))
 
     async def _unwalked(self) -> None:
         """What stands in a list or an index, or belongs to a session, and has no record."""
@@ -154,6 +162,10 @@ class _Check:
             return judge_session(await self._reader.session(target.id), now, self._keep)
         if target.kind == "certificate":
             return judge_certificate(await self._reader.certificate(target.id, target.twin))
+        if target.kind == "account":
+            return list(judge_account((await self._accounts.accounts([target.id]))[0]))
+        if target.kind == "account-key":
+            return list(judge_claim((await self._accounts.claims([target.id]))[0]))
         if target.kind == "crl":
             return judge_crl(await self._reader.crl(self._crl_file), now, self._keep)
         count = await self._reader.in_flight_unknown(target.id)

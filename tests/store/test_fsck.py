@@ -9,9 +9,10 @@ from typing import Any
 import anyio.lowlevel
 import pytest
 
-from stages.session import State
+from stages.session import Problem, State
+from stages.store import account_moves
 from supervisor.fsck import Mend, Report, check
-from tests.store.world import NOW, World, certificate, sid
+from tests.store.world import NOW, World, aid, certificate, sid, thumb
 
 DAY = 86_400
 Damage = Callable[[World], Awaitable[Any]]
@@ -32,6 +33,9 @@ async def populate(world: World) -> None:
     for number in (2, 3, 4):
         await world.redis.lrem(world.keys.pending[0], 0, sid(number))
     await world.redis.zadd(world.keys.delayed[0], {sid(3): NOW + 50})
+    await world.account(1), await world.account(2)
+    await world.order(6)
+    await world.client(account_moves.deactivate(await world.account(3), Problem("unauthorized", "no"), 9, NOW))
 
 
 @pytest.mark.anyio
@@ -47,7 +51,7 @@ async def test_fsck_of_a_healthy_store(world: World, tmp_path: Path) -> None:
         report.quarantined,
         report.suspected,
         report.breaches,
-    ) == (5, 0, 0, 0, 0, ())
+    ) == (6, 0, 0, 0, 0, ())
     assert before == await world.state()
 
 
@@ -116,6 +120,24 @@ async def test_fsck_done_without_certificate(world: World, tmp_path: Path) -> No
         ("revoked and not on record", "certificate ab", lambda w: w.redis.hset("revoked", "ab", f"{NOW} 1")),
         ("in-flight list of nobody", "in-flight list X", lambda w: w.redis.lpush("inflight:X", sid(2))),
         ("unreadable", "certificate ab", lambda w: w.redis.set("certificate:ab", "text")),
+        ("account without its key", f"account {aid(1)}", lambda w: w.redis.delete(f"account-key:{thumb(1)}")),
+        ("account without its key", f"account {aid(3)}", lambda w: w.redis.set(f"account-key:{thumb(3)}", aid(2))),
+        ("key of no account", f"account key {thumb(9)}", lambda w: w.redis.set(f"account-key:{thumb(9)}", aid(9))),
+        ("key of no account", f"account key {thumb(1)}", lambda w: w.redis.delete(f"account:{aid(1)}")),
+        ("key of no account", f"account key {thumb(9)}", lambda w: w.redis.set(f"account-key:{thumb(9)}", aid(2))),
+        (
+            "order of another account",
+            f"account {aid(2)}",
+            lambda w: w.redis.zadd(f"account:{aid(2)}:orders", {sid(6): 1}),
+        ),
+        (
+            "order of another account",
+            f"account {aid(9)}",
+            lambda w: w.redis.zadd(f"account:{aid(9)}:orders", {sid(6): 1}),
+        ),
+        ("unreadable", f"account {aid(2)}", lambda w: w.redis.hset(f"account:{aid(2)}", "status", "odd")),
+        ("unreadable", f"account {aid(2)}", lambda w: w.redis.hdel(f"account:{aid(2)}", "thumbprint")),
+        ("unreadable", f"account {aid(2)}", lambda w: w.redis.set(f"account:{aid(2)}", "text")),
     ],
 )
 async def test_fsck_names_what_is_no_session(
