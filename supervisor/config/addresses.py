@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, StrictStr
 
-from supervisor.config.values import check_domain
+from stages.errors import Refused
+from stages.names import parse_name
 
 _PORT_MAX: Final = 65_535
 _LISTEN: Final = re.compile(r"(?:\[([0-9a-fA-F:.]{2,45})\]|([0-9.]{7,15})|(localhost)):([0-9]{1,5})")
@@ -124,17 +125,14 @@ def _base(text: str, scheme: str, standard_port: int) -> str:
 
 
 def check_host(text: str) -> str:
-    """A DNS name in lower case, or an IP address, in canonical form."""
+    """A DNS name or an IP address that a certificate can have, in canonical form."""
     try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        pass
-    try:
-        if not text.startswith("."):
-            return check_domain(text)
-    except ValueError:
-        pass
-    raise ValueError('must be a DNS name or an IP address, such as "ca.example.org" or "192.0.2.1"')
+        name = parse_name(text, "host")
+    except Refused:
+        name = None
+    if name is None or name.wildcard:
+        raise ValueError('must be a DNS name or an IP address, such as "ca.example.org" or "192.0.2.1"')
+    return name.value
 
 
 def host_of(url: str) -> str:

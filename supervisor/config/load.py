@@ -61,11 +61,16 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
 
 def warnings(settings: Settings) -> list[Problem]:
     """What is allowed but unwise."""
-    url = settings.store.url
+    found = []
+    url, acme = settings.store.url, settings.acme
     if hide_password(url) != url:
         reason = "has a password in it; put it into a file and name that in store.password_file"
-        return [Problem("store.url", hide_password(url), reason)]
-    return []
+        found.append(Problem("store.url", hide_password(url), reason))
+    count = acme.limits.new_accounts.count
+    if acme.on and acme.tls == "off" and count:
+        reason = "counts all clients together: behind a proxy all have its address; let the proxy limit them"
+        found.append(Problem("acme.limits.new_accounts.count", str(count), reason))
+    return found
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.config import ConfigError, Settings, diff_for_reload, load
+from supervisor.config import ConfigError, Settings, diff_for_reload, load, warnings
 from supervisor.config.addresses import Address, addresses, check_host, check_http_base, check_https_base, check_listens
 
 NO_TLS = "nothing else may see requests without TLS"
@@ -57,7 +57,7 @@ def test_listen_twice_is_refused(text: str) -> None:
         ("", ""),
         ("https://ca.example.org", "https://CA.example.org:443/"),
         ("https://ca.example.org:8443", "https://ca.example.org:8443"),
-        ("https://[2001:db8::1]", "https://[2001:DB8:0::1]"),
+        ("https://[2001:db8::1]", "https://[2001:DB8::1]"),
         ("https://192.0.2.1", "https://192.0.2.1"),
     ],
 )
@@ -95,7 +95,9 @@ def test_plain_url_is_http() -> None:
         check_http_base("https://pki.example.org")
 
 
-@pytest.mark.parametrize("text", ["", "*.example.org", ".example.org", "a b", "2001:db8::/32"])
+@pytest.mark.parametrize(
+    "text", ["", "*.example.org", ".example.org", "a b", "a_b.example.org", "1.2.3", "2001:db8::/32"]
+)
 def test_host_is_refused(text: str) -> None:
     """A host is one name or one address."""
     with pytest.raises(ValueError, match="must be a DNS name or an IP address"):
@@ -185,6 +187,15 @@ def test_names_of_the_server(tmp_path: Path) -> None:
     """The server's own certificate has the host of its URL, unless it is told other names."""
     assert read(tmp_path, ON).acme.names == ("ca.example.org",)
     assert read(tmp_path, f'{ON}tls_names = ["CA.lan", "10.0.0.1"]').acme.names == ("ca.lan", "10.0.0.1")
+
+
+def test_limit_by_address_behind_a_proxy_is_warned_of(tmp_path: Path) -> None:
+    """All clients have the proxy's address, so that one limit is for all."""
+    limited = f"{ON}limits.new_accounts.count = 5\n"
+    assert [problem.key for problem in warnings(read(tmp_path, f'{limited}tls = "off"'))] == [
+        "acme.limits.new_accounts.count"
+    ]
+    assert warnings(read(tmp_path, limited)) == []
 
 
 def test_addresses_are_parsed(tmp_path: Path) -> None:
