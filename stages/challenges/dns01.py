@@ -40,7 +40,8 @@ async def find_digest(tools: Tools, claim: Claim, prefix: str, trail: Trail) -> 
     if expected.rstrip(b"=") in texts:
         trail.saw(f"the digest, among {len(texts)} TXT records")
         return
-    lengths = ", ".join(str(len(text)) for text in texts[:MOST_SHOWN]) + (", ..." if texts[MOST_SHOWN:] else "")
+    sizes = sorted(map(len, texts))  # a server gives its records in any order
+    lengths = ", ".join(map(str, sizes[:MOST_SHOWN])) + (", ..." if sizes[MOST_SHOWN:] else "")
     seen = f"{len(texts)} TXT records, of {lengths} bytes"
     trail.saw(seen)
     detail = f"expected the digest of the key authorization at {name}, saw {seen}"
