@@ -31,9 +31,10 @@ def parse_certificate_id(text: object, field: str) -> tuple[bytes, int]:
         )
     authority, serial = (from_base64url(part, field) for part in text.split("."))
     number = int.from_bytes(serial, signed=True)
-    if number <= 0 or len(serial) > MAX_SERIAL_BYTES or len(serial) != number.bit_length() // 8 + 1:
+    if not authority or number <= 0 or len(serial) > MAX_SERIAL_BYTES or len(serial) != number.bit_length() // 8 + 1:
         raise AcmeProblem(
-            "malformed", f"{field}: its second part is not the DER of a positive serial number (RFC 9773 4.1)"
+            "malformed",
+            f"{field}: the parts must be a key identifier and the DER of a positive serial number (RFC 9773 4.1)",
         )
     return authority, number
 

@@ -20,7 +20,8 @@ from stages.store.moves import Move
 from supervisor.acme.http.message import Response
 
 CAPACITY: Final = 4096
-"""Nonces that are remembered, about 1 MB; beyond it the oldest is forgotten, and its certificate stays `sent`."""
+"""Nonces that are remembered, about 1 MB; beyond it the oldest is forgotten, and its certificate stays `sent`. As many
+moves may be under way."""
 
 
 class Handed(Response):
@@ -54,6 +55,8 @@ class Deliveries:
 
     def note(self, session: str, serial: str, step: Delivery) -> None:
         """Put a step on record; nobody waits for it, and a refusal is no matter."""
+        if len(self._tasks) >= self._capacity:
+            return  # the store takes nothing at present
         task = asyncio.get_running_loop().create_task(self._note(session, serial, step))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

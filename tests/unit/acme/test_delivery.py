@@ -1,0 +1,97 @@
+"""Deliveries: which moves they make, and that their memory is bounded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+
+from stages.errors import StoreUnavailable
+from stages.session import Delivery
+from stages.store import moves
+from stages.store.moves import Move
+from supervisor.acme.delivery import Deliveries, Handed
+
+
+class Store:
+    """Keeps the moves."""
+
+    def __init__(self) -> None:
+        self.made: list[Move] = []
+        self.away = False
+
+    async def move(self, move: Move) -> list[Any]:
+        """Take one."""
+        if self.away:
+            raise StoreUnavailable("store: away")
+        self.made.append(move)
+        return ["ok"]
+
+
+@pytest.mark.anyio
+async def test_steps_follow_the_reply() -> None:
+    """Nothing at first; sent when it is written; confirmed when its nonce comes back, and only once."""
+    store = Store()
+    deliveries = Deliveries(store.move)
+    reply = Handed(200, session="s", serial="ab")
+    deliveries.give("nonce", reply)
+    deliveries.returned("other")
+    await anyio.wait_all_tasks_blocked()
+    assert store.made == []
+    assert reply.written is not None
+    reply.written()
+    await anyio.wait_all_tasks_blocked()
+    assert store.made == [moves.deliver("s", "sent", "ab")]
+    deliveries.returned("nonce")
+    deliveries.returned("nonce")
+    await anyio.wait_all_tasks_blocked()
+    assert store.made[1:] == [moves.deliver("s", "confirmed", "ab")]
+
+
+@pytest.mark.anyio
+async def test_memory_is_bounded() -> None:
+    """The oldest nonce is forgotten first; its certificate stays as far as it was."""
+    store = Store()
+    deliveries = Deliveries(store.move, capacity=2)
+    for number in range(3):
+        deliveries.give(str(number), Handed(200, session=str(number)))
+    for number in range(3):
+        deliveries.returned(str(number))
+    await anyio.wait_all_tasks_blocked()
+    assert [move[1] for move in store.made] == ["1", "2"]
+
+
+@pytest.mark.anyio
+async def test_store_that_is_away_harms_nobody() -> None:
+    """The step is lost, and the certificate counts as less far than it is."""
+    store = Store()
+    store.away = True
+    deliveries = Deliveries(store.move)
+    deliveries.give("nonce", Handed(200, session="s"))
+    deliveries.returned("nonce")
+    await anyio.wait_all_tasks_blocked()
+    store.away = False
+    deliveries.returned("nonce")
+    await anyio.wait_all_tasks_blocked()
+    assert store.made == []
+
+
+@pytest.mark.anyio
+async def test_moves_under_way_are_bounded() -> None:
+    """While the store takes nothing, what more is delivered is not noted: tasks may not pile up."""
+    made: list[Move] = []
+    gate = anyio.Event()
+
+    async def slow(move: Move) -> list[Any]:
+        made.append(move)
+        await gate.wait()
+        return ["ok"]
+
+    deliveries = Deliveries(slow, capacity=2)
+    for number in range(3):
+        deliveries.note(str(number), "ab", Delivery.SENT)
+    await anyio.wait_all_tasks_blocked()
+    gate.set()
+    await anyio.wait_all_tasks_blocked()
+    assert [move[1] for move in made] == ["0", "1"]

@@ -1,0 +1,66 @@
+"""Waiting for a session without polling."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import anyio
+import pytest
+
+from supervisor.acme.waiting import Waiter
+
+
+@pytest.mark.anyio
+async def test_change_before_the_wait_is_not_missed() -> None:
+    """What happens between the beginning of a watch and its wait ends that wait."""
+    waiter = Waiter()
+    with waiter.watch("a", 20) as watch:
+        waiter.notify("a")
+        assert await watch.change()
+
+
+@pytest.mark.anyio
+async def test_wait_ends_with_its_time() -> None:
+    """Without a change the record is read once, and the answer is as it says; another session's change is none."""
+    waiter, reads = Waiter(), count(1)
+
+    async def read() -> int:
+        return next(reads)
+
+    with waiter.watch("a", 0.01) as watch:
+        waiter.notify("b")
+        assert await watch.until(read, lambda _: False) == 1
+
+
+@pytest.mark.anyio
+async def test_every_watch_is_told_and_none_is_left_over() -> None:
+    """Several may wait for one session; what has ended holds no memory."""
+    waiter, told = Waiter(), []
+
+    async def wait() -> None:
+        with waiter.watch("a", 20) as watch:
+            told.append(await watch.change())
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        waiter.notify("a")
+    assert told == [True] * 3
+    assert waiter._watches == {}
+    waiter.notify("a")
+
+
+@pytest.mark.anyio
+async def test_reading_goes_on_until_it_is_enough() -> None:
+    """One reading for each change, and the first that is enough is the answer."""
+    waiter, reads = Waiter(), count(1)
+
+    async def read() -> int:
+        number = next(reads)
+        waiter.notify("a")
+        return number
+
+    with waiter.watch("a", 20) as watch:
+        waiter.notify("a")
+        assert await watch.until(read, lambda number: number == 3) == 3
