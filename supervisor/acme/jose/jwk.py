@@ -21,7 +21,7 @@ from stages.ca.key_policy import KeyPolicy
 from stages.errors import Refused
 from supervisor.acme.jose.algorithms import PublicKey
 from supervisor.acme.jose.encoding import canonical_json, from_base64url, json_object, to_base64url
-from supervisor.acme.problems import AcmeProblem
+from supervisor.acme.problems import AcmeProblem, from_refused
 
 PRIVATE_MEMBERS: Final = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
 """RFC 7518 6.2.2, 6.3.2, 6.4: what only its owner may know."""
@@ -78,7 +78,7 @@ def parse_jwk(value: object) -> Jwk:
     try:
         KeyPolicy().check(jwk.key, jwk.spki_der, field="jwk")
     except Refused as refused:
-        raise AcmeProblem(refused.kind, f"{refused.field}: {refused.reason}") from None
+        raise from_refused(refused) from None
     return jwk
 
 
