@@ -32,6 +32,7 @@ class Keys:
         self.credentials = f"{prefix}eab"
         self.blocked = f"{prefix}blocked-keys"
         self.reads = f"{prefix}reads"
+        self.door = f"{prefix}door-certificate"
         self.wake = f"{prefix}wake"
 
     def session(self, session: str) -> str:

@@ -82,6 +82,13 @@ EVENTS: Final[dict[str, Event]] = {
     "crl.unreadable": Event(
         "error", ("file", "why"), "The CRL cannot be served as it is; the last good one is served."
     ),
+    "door.certificate_due": Event(
+        "info", ("serial", "names", "why"), "The front door gets a new certificate of its own; its intent is on record."
+    ),
+    "door.certificate_issued": Event("info", ("serial", "not_after"), "The front door's own certificate is on record."),
+    "door.certificate_failed": Event(
+        "error", ("why",), "The front door gets no new certificate of its own; it keeps the one that it has."
+    ),
     "http.listening": Event("info", ("listen", "tls"), "The front door takes connections."),
     "http.full": Event("warning", ("why",), "No more connections can be taken for now; clients are told to come back."),
     "http.handshake_failed": Event("debug", ("why",), "A TLS handshake came to nothing."),

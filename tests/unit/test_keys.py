@@ -21,6 +21,7 @@ LITERALS = {
     "credentials": "eab",
     "blocked": "blocked-keys",
     "reads": "reads",
+    "door": "door-certificate",
     "wake": "wake",
 }
 
