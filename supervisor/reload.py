@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
@@ -22,12 +22,16 @@ log = structlog.get_logger()
 
 
 class Reloader:
-    """Holds `settings` and the `domain` made from them. Others ask it each time, so they see the present ones."""
+    """Holds `settings` and the `domain` made from them. Others ask it each time, so they see the present ones.
+
+    `followers` are told of new settings before they count; one that raises Refused keeps the old ones in place.
+    """
 
     def __init__(self, path: Path, environ: Mapping[str, str], domain: Domain, logs: Logs) -> None:
         self.path = path
         self.domain = domain
         self.term: Term | None = None
+        self.followers: list[Callable[[Settings], None]] = []
         self._environ = environ
         self._logs = logs
         self._validators: Validators | None = None
@@ -55,6 +59,8 @@ class Reloader:
             domain = Domain(settings)
             if self._validators is not None:
                 self._validators.reload(build.validation(settings, self._own))
+            for follow in self.followers:
+                follow(settings)
         except ConfigError as error:
             log.error("config.refused", file=str(self.path), problems=[str(problem) for problem in error.problems])  # noqa: TRY400  a mistake of the file, not a fault
             return False

@@ -93,7 +93,7 @@ async def through_all_queues(sessions: int, slots: int, profile: cProfile.Profil
         report = await reset_counters(run.store)
         began, cpu = 0.0, 0.0
 
-        def ready() -> None:
+        async def ready() -> None:
             nonlocal began, cpu
             began, cpu = time.perf_counter(), time.process_time()
 
@@ -117,7 +117,11 @@ async def one_alone(sessions: int, slots: int, profile: cProfile.Profile | None)
         bare = run.store.redis.register_script(_STEP)
         async with anyio.create_task_group() as group:
             started = anyio.Event()
-            group.start_soon(run.term.run, started.set, lambda: 5.0)
+
+            async def ready() -> None:
+                started.set()
+
+            group.start_soon(run.term.run, ready, lambda: 5.0)
             await started.wait()
             await anyio.sleep(0.1)
             if profile is not None:

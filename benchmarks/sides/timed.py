@@ -27,8 +27,8 @@ from stages.store.store import Store
 from stages.testchallenge import TestChallenge
 from supervisor.lifecycle import program
 from supervisor.lifecycle import run as lifecycle
+from supervisor.pipeline import runner
 from supervisor.pipeline.committer import Committer
-from supervisor.pipeline.runner import Runner
 
 _now = time.thread_time_ns
 
@@ -117,10 +117,10 @@ def wrap(clock: Clock) -> None:
         (TestChallenge, "__call__", "stages"),
         (Issue, "__call__", "stages"),
         (Done, "__call__", "stages"),
-        (Runner, "_work", "machinery"),
-        (Committer, "run", "machinery"),
+        (Committer, "_exchange", "machinery"),
     ):
         setattr(owner, name, method(part, getattr(owner, name)))
+    runner.work = method("machinery", runner.work)
     for name, inner in _from("stages.ca", stages.issue):
         setattr(stages.issue, name, function("crypto", inner))
     inner_run = lifecycle._run  # noqa: SLF001  wrapped from outside
@@ -135,8 +135,8 @@ def wrap(clock: Clock) -> None:
     lifecycle._run = run  # type: ignore[assignment]  # noqa: SLF001  wrapped from outside
     ready = program.Program._ready  # noqa: SLF001  wrapped from outside
 
-    def begin(self: program.Program) -> None:
-        ready(self)
+    async def begin(self: program.Program) -> None:
+        await ready(self)
         clock.spent.clear()
         clock.calls.clear()
         clock.began = time.process_time_ns()

@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -24,8 +24,10 @@ from stages.errors import LeaseLost, StoreUnavailable
 from stages.store.connection import StoreSettings
 from stages.store.health import check_store
 from stages.store.lease import Lease
+from stages.store.moves import Move
 from stages.store.store import Store
 from supervisor import build
+from supervisor.acme.front import Front
 from supervisor.admin import Facts, gather, serve_admin
 from supervisor.embedded import Embedded, EmbeddedError, embedded_store
 from supervisor.lifecycle import notify
@@ -60,18 +62,22 @@ class Program:
         self.health = health
         self.began = time.monotonic()
         self._term: Term | None = None
+        self._front: Front | None = None
         self._starting = anyio.CancelScope()
         self._stops = 0
         self._served = False
 
     async def run(self) -> None:
         """Work until a signal says stop. Raises what `supervisor.lifecycle.failures` has an exit code for."""
-        async with anyio.create_task_group() as group:
+        async with anyio.create_task_group() as self._tasks:
+            group = self._tasks
             await group.start(self._hear_signals, name="signals")
             if listen := self.reloader.settings.admin.listen:
                 await group.start(serve_admin, listen, self._facts, name="admin")
             with self._starting:
                 async with self._store() as store:
+                    if self.reloader.settings.acme.on:
+                        self._front = Front(store, self.issuer, self.reloader)
                     await self._terms(store)
             self.health.stop()
             group.cancel_scope.cancel()
@@ -157,6 +163,8 @@ class Program:
                 return
             finally:
                 self._term = self.reloader.term = None
+                if self._front is not None:
+                    self._front.leave()
                 self.health.lose_lease()
             if self._stops:
                 return
@@ -180,13 +188,13 @@ class Program:
     async def _hold(self, store: Store, lease: Lease) -> None:
         reloader = self.reloader
         committer = Committer(store, lease, keep=lambda: reloader.domain.keep)
-        committer.committed = record_move
         async with kept(lease):
             await rescue(store, lease, reloader, committer, show=True)
         own = build.own_addresses(reloader.settings)
         validators = Validators(build.validation(reloader.settings, own), None, time.time)
         reloader.follow(validators, own)
         stages = make_stages(reloader, validators, self.issuer, committer, time.time, secrets.token_bytes)
+        committer.committed = self._told_to(committer)
         term = Term(store, lease, committer, stages, reloader.queue)
         self._term = reloader.term = term
         self.health.serve(term)
@@ -199,7 +207,21 @@ class Program:
             lambda: keep_crl(store, self.issuer, reloader),
         )
 
-    def _ready(self) -> None:
+    def _told_to(self, committer: Committer) -> Callable[[Move], None]:
+        """Who hears of a committed move: the journal, and clients that wait at the front door."""
+        if self._front is None:
+            return record_move
+        waiter = self._front.enter(committer)
+
+        def committed(move: Move) -> None:
+            record_move(move)
+            waiter.notify(move[1])
+
+        return committed
+
+    async def _ready(self) -> None:
+        if self._front is not None and not self._front.is_open and not self._stops:
+            await self._front.open(self._tasks)
         self._served = True
         self.health.ready = True
         notify.tell("READY=1")
@@ -223,6 +245,13 @@ class Program:
         if self._term is None:
             self._starting.cancel()
         elif self._stops == 1:
-            self._term.stop()
+            self._tasks.start_soon(self._wind_up, self._term, name="stop")
         else:
             self._term.stop_now()
+
+    async def _wind_up(self, term: Term) -> None:
+        """The doors first: what clients have asked is answered while the stages still work."""
+        if self._front is not None:
+            with anyio.move_on_after(self.reloader.settings.shutdown.grace):
+                await self._front.close()
+        term.stop()

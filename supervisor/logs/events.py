@@ -89,6 +89,7 @@ EVENTS: Final[dict[str, Event]] = {
     "door.certificate_failed": Event(
         "error", ("why",), "The front door gets no new certificate of its own; it keeps the one that it has."
     ),
+    "acme.ready": Event("info", ("directory",), "The ACME front door is open; clients are pointed at this URL."),
     "http.listening": Event("info", ("listen", "tls"), "The front door takes connections."),
     "http.full": Event("warning", ("why",), "No more connections can be taken for now; clients are told to come back."),
     "http.handshake_failed": Event("debug", ("why",), "A TLS handshake came to nothing."),

@@ -6,7 +6,7 @@ they held is given up (its commits would be refused anyway), and the lifecycle a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 import structlog
@@ -46,7 +46,9 @@ class Term:
         self._runners = anyio.CancelScope()
         self._everything = anyio.CancelScope()
 
-    async def run(self, ready: Callable[[], None], grace: Callable[[], float], *upkeep: Callable[[], object]) -> None:
+    async def run(
+        self, ready: Callable[[], Awaitable[None]], grace: Callable[[], float], *upkeep: Callable[[], object]
+    ) -> None:
         """Work until `stop`; `ready` is called once all tasks are started, `upkeep` are further tasks of the term.
 
         Raises LeaseLost.
@@ -62,7 +64,7 @@ class Term:
                     for task in upkeep:
                         group.start_soon(task, name=getattr(task, "__name__", "upkeep"))  # type: ignore[arg-type]
                     group.start_soon(self._run_runners, name="runners")
-                    ready()
+                    await ready()
                     await self._stopping.wait()
                     await self._stop(grace())
                     group.cancel_scope.cancel()

@@ -1,0 +1,208 @@
+"""The front: the ACME server of a running program. It listens from the first term on, and has a door in each term.
+
+Between two terms, and while the program stops, there is no door: clients are told to come back (503). The program
+(`supervisor.lifecycle`) opens it, brings it into each term, and closes it before anything else ends.
+"""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+import anyio.abc
+import structlog
+
+from stages.ca.issuer import Issuer
+from stages.ca.profiles import Profile
+from stages.store.batch import Reader
+from stages.store.moves import Move
+from stages.store.store import Store
+from supervisor.acme.delivery import Deliveries
+from supervisor.acme.desk import Desk
+from supervisor.acme.door import Door
+from supervisor.acme.http.message import Handler, Request, Response
+from supervisor.acme.http.protocol import OnRefused
+from supervisor.acme.http.server import serve
+from supervisor.acme.http.settings import HttpSettings
+from supervisor.acme.http.tls import ServerTls
+from supervisor.acme.nonces import Nonces
+from supervisor.acme.own_certificate import FOLDER, OwnCertificate, keep_own_certificate, own_profile
+from supervisor.acme.problems import from_status, problem_response
+from supervisor.acme.publishing import Publisher
+from supervisor.acme.urls import Urls
+from supervisor.acme.waiting import Waiter
+from supervisor.config.acme import Acme
+from supervisor.config.settings import Settings
+from supervisor.pipeline.committer import Committer
+from supervisor.reload import Reloader
+from supervisor.upkeep.press import Press
+
+log = structlog.get_logger()
+
+_TO_ANSWER = 1.0
+"""Seconds beyond the longest bounded wait that a request in work has when the program stops."""
+
+
+class Front:
+    """The listeners, what they answer, and the certificate that they show."""
+
+    def __init__(self, store: Store, issuer: Issuer, reloader: Reloader) -> None:
+        acme = reloader.settings.acme
+        self._store = store
+        self._issuer = issuer
+        self._reloader = reloader
+        self._urls = Urls(acme.url, acme.http_base)
+        self._nonces = Nonces(secrets.token_bytes, time.monotonic, acme.nonce_lifetime)
+        self._publisher = Publisher(issuer, lambda: reloader.settings.crl.file, store.clock)
+        self._press = Press(store, issuer, lambda: reloader.settings)
+        self._door: Door | None = None
+        self._stopping = anyio.Event()
+        self._listeners = 0
+        self._closed = anyio.Event()
+        self.is_open = False
+
+    async def open(self, group: anyio.abc.TaskGroup) -> None:
+        """Listen from now on, with tasks of `group`.
+
+        Raises:
+            Refused: an address or a TLS file cannot be used, or the CA may not certify its own names.
+            StoreUnavailable: the CA's own certificate could not be put on record.
+        """
+        acme = self._acme()
+        tls = await self._tls(group)
+        await self._listen(group, [(a.host, a.port) for a in acme.addresses], self._handle, self._refuse, tls=tls)
+        if acme.http_listen:
+            plain = [(a.host, a.port) for a in acme.http_addresses]
+            handle, refuse = self._publisher.handle, self._publisher.refuse
+            await self._listen(group, plain, handle, refuse, tls=None, setting="acme.http_listen")
+        self.is_open = True
+        log.info("acme.ready", directory=self._urls.directory)
+
+    async def _listen(
+        self,
+        group: anyio.abc.TaskGroup,
+        addresses: Sequence[tuple[str, int]],
+        handler: Handler,
+        refuse: OnRefused,
+        *,
+        tls: Callable[[], ssl.SSLContext] | None,
+        setting: str = "acme.listen",
+    ) -> None:
+        async def listen(*, task_status: anyio.abc.TaskStatus[list[tuple[str, int]]]) -> None:
+            try:
+                await serve(
+                    addresses,
+                    handler,
+                    lambda: http_settings(self._reloader.settings),
+                    tls=tls,
+                    on_refused=refuse,
+                    stopping=self._stopping,
+                    setting=setting,
+                    task_status=task_status,
+                )
+            finally:
+                self._listeners -= 1
+                if not self._listeners:
+                    self._closed.set()
+
+        self._listeners += 1
+        await group.start(listen, name=setting)
+
+    async def _tls(self, group: anyio.abc.TaskGroup) -> ServerTls | None:
+        acme, settings = self._acme(), self._reloader.settings
+        if acme.tls == "off":
+            return None
+        if acme.tls == "files":
+            assert acme.tls_certificate is not None  # noqa: S101  the configuration demands both
+            assert acme.tls_key is not None  # noqa: S101  as above
+            tls = ServerTls(acme.tls_certificate, acme.tls_key)
+            self._reloader.followers.append(lambda new: _load_again(tls, new.acme))
+            return tls
+        own = OwnCertificate(
+            self._store,
+            self._issuer,
+            settings.data_dir / FOLDER,
+            lambda: self._acme().names,
+            self._own_profile,
+            self._store.clock,
+            secrets.token_bytes,
+        )
+        files = await own.ensure()
+        tls = ServerTls(files.chain, files.key, setting=str(files.chain))
+        group.start_soon(keep_own_certificate, own, tls, name="own certificate")
+        return tls
+
+    def enter(self, committer: Committer) -> Waiter:
+        """A term begins: the door of this committer; its `committed` moves are to be told to the waiter."""
+        waiter = Waiter()
+        move: Callable[[Move], Awaitable[list[object]]] = committer.move
+        self._door = Door(
+            Desk(
+                store=self._store,
+                reader=Reader(self._store),
+                mover=move,
+                waiting=waiter,
+                urls=self._urls,
+                nonces=self._nonces,
+                settings=self._acme,
+                domain=lambda: self._reloader.domain,
+                issuer=self._issuer,
+                clock=self._store.clock,
+                random_bytes=secrets.token_bytes,
+                deliveries=Deliveries(move),
+                published=self._press.publish,
+            ),
+            time.monotonic,
+        )
+        return waiter
+
+    def leave(self) -> None:
+        """The term is over."""
+        self._door = None
+
+    async def close(self) -> None:
+        """Accept nothing more, and come back when what was in work is answered."""
+        self._stopping.set()
+        if self.is_open:
+            await self._closed.wait()
+
+    async def _handle(self, request: Request) -> Response:
+        if self._publisher.has(request.path):
+            return await self._publisher.handle(request)
+        if self._door is None:
+            return self._refuse(503, "the CA is not ready; try again soon")
+        return await self._door.handle(request)
+
+    def _refuse(self, status: int, detail: str, request: Request | None = None) -> Response:
+        if self._door is not None:
+            return self._door.refuse(status, detail, request)
+        return problem_response(from_status(status, detail, [("Retry-After", str(self._acme().retry_after))]))
+
+    def _acme(self) -> Acme:
+        return self._reloader.settings.acme
+
+    def _own_profile(self) -> Profile:
+        domain = self._reloader.domain
+        return own_profile(domain.profiles[domain.settings.default_profile])
+
+
+def http_settings(settings: Settings) -> HttpSettings:
+    """The limits of [acme] as the web server takes them."""
+    acme = settings.acme
+    return HttpSettings(
+        max_body=acme.max_body,
+        connections=acme.connections,
+        handshake_timeout=acme.header_timeout,
+        header_timeout=acme.header_timeout,
+        body_timeout=acme.body_timeout,
+        idle_timeout=acme.idle_timeout,
+        grace=min(acme.wait + _TO_ANSWER, settings.shutdown.grace),
+    )
+
+
+def _load_again(tls: ServerTls, acme: Acme) -> None:
+    if acme.tls_certificate is not None and acme.tls_key is not None:
+        tls.load(acme.tls_certificate, acme.tls_key)
