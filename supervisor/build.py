@@ -204,8 +204,6 @@ def own_addresses(settings: Settings) -> tuple[tuple[str, int], ...]:
     for listen in (settings.admin.listen, settings.acme.listen, settings.acme.http_listen):
         for host, port in addresses(listen):
             own += [("127.0.0.1", port), ("::1", port)] if host == "localhost" else [(host, port)]
-    for address in (*settings.acme.addresses, *settings.acme.http_addresses):
-        own.append((address.host, address.port))
     if settings.store.url.startswith(("redis://", "rediss://")):
         parts = urlsplit(settings.store.url)
         own += _look_up(parts.hostname or "localhost", parts.port or 6379)
