@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import Enum
+from math import inf
 from typing import Final, Protocol, TypeAlias, cast
 
 import structlog
 
+from supervisor.acme.http.deadline import Deadline
 from supervisor.acme.http.message import Handler, Request, Response
 from supervisor.acme.http.reading import Phase, Reader, Turn
 from supervisor.acme.http.settings import HttpSettings
@@ -75,9 +77,7 @@ class Connection(asyncio.Protocol):
         self._secure = False
         self._written: list[Callable[[], None]] = []
         self._due = Due.NOTHING
-        self._deadline = float("inf")
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._deadline = Deadline(self._loop, self._too_late)
         self._backlog = 0
 
     @property
@@ -148,9 +148,7 @@ class Connection(asyncio.Protocol):
         """The connection is gone."""
         del exc  # why does not matter: whatever was to be answered is dropped
         self._lost = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadline.stop_timer()
         if self._reader is not None:
             self._reader.turns.clear()
         self._written.clear()
@@ -270,7 +268,7 @@ class Connection(asyncio.Protocol):
         if self._stalled:
             self._arm(Due.TAKEN, settings.write_timeout)
         elif self._task is not None or self._reader.turns:
-            self._arm(Due.NOTHING, float("inf"))
+            self._arm(Due.NOTHING, inf)
         elif self._reader.phase is Phase.HEAD:
             self._arm(Due.HEAD, settings.header_timeout)
         elif self._reader.phase is Phase.BODY:
@@ -281,33 +279,13 @@ class Connection(asyncio.Protocol):
             self._arm(Due.FIRST, settings.header_timeout)
 
     def _arm(self, due: Due, seconds: float) -> None:
-        """The timer runs on where the deadline only moves away: most requests then touch no timer at all."""
         if self._due is due:
             return
         # The head of a first request has what is left of its time, not more for its first byte.
         if not (due is Due.HEAD and self._due is Due.FIRST):
-            self._deadline = self._loop.time() + seconds
+            self._deadline.set(seconds)
         self._due = due
         self._backlog = self._of_transport().get_write_buffer_size()
-        if self._deadline == float("inf"):
-            return
-        if self._timer is not None and self._timer_at > self._deadline:
-            self._timer.cancel()
-            self._timer = None
-        if self._timer is None:
-            self._timer_at = self._deadline
-            self._timer = self._loop.call_at(self._deadline, self._look)
-
-    def _look(self) -> None:
-        """The timer has run out; perhaps the deadline has not."""
-        self._timer = None
-        if self._lost or self._deadline == float("inf"):
-            return
-        if self._loop.time() < self._deadline:
-            self._timer_at = self._deadline
-            self._timer = self._loop.call_at(self._deadline, self._look)
-        else:
-            self._too_late()
 
     def _too_late(self) -> None:
         due, self._due = self._due, Due.NOTHING

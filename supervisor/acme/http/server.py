@@ -198,7 +198,7 @@ class _Server:
     def _take(self, sock: socket.socket) -> None:
         most, now = self.settings().connections, len(self._connections)
         if now >= most:
-            self._tell_full(f"{most} connections are open, as many as acme.connections allows")
+            self._tell_full(f"{most} connections are open, as many as are allowed")
         if now >= most + REFUSED_AT_ONCE:
             sock.close()
             return
