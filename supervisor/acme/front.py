@@ -20,6 +20,7 @@ from stages.ca.profiles import Profile
 from stages.store.batch import Reader
 from stages.store.moves import Move
 from stages.store.store import Store
+from supervisor import build
 from supervisor.acme.delivery import Deliveries
 from supervisor.acme.desk import Desk
 from supervisor.acme.door import Door
@@ -58,6 +59,7 @@ class Front:
         self._nonces = Nonces(secrets.token_bytes, time.monotonic, acme.nonce_lifetime)
         self._publisher = Publisher(issuer, lambda: reloader.settings.crl.file, store.clock)
         self._press = Press(store, issuer, lambda: reloader.settings)
+        self._alternates = build.alternates(reloader.settings, issuer, int(store.clock()))
         self._door: Door | None = None
         self._stopping = anyio.Event()
         self._listeners = 0
@@ -153,6 +155,7 @@ class Front:
                 clock=self._store.clock,
                 random_bytes=secrets.token_bytes,
                 deliveries=Deliveries(move),
+                alternates=self._alternates,
                 published=self._press.publish,
             ),
             time.monotonic,

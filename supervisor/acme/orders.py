@@ -14,8 +14,8 @@ from stages.makechallenge import fits
 from stages.session import Delivery, Session, State
 from stages.store import account_moves
 from stages.store.account_moves import Limit
-from stages.store.accounts import read_credential
 from stages.store.certificates import Certificate
+from supervisor.acme.binding import credential_of
 from supervisor.acme.certificate_id import is_named, parse_certificate_id
 from supervisor.acme.desk import Asked, Desk, only_reads, own_session
 from supervisor.acme.http.message import Response
@@ -40,7 +40,7 @@ async def new_order(desk: Desk, asked: Asked) -> Response:
     domain, now = desk.domain(), int(desk.clock())
     _check_validity(sent)
     identifiers = parse_identifiers(sent.get("identifiers"), domain.names.max_names)
-    credential = await read_credential(desk.store, account.eab) if account.eab else None
+    credential = await credential_of(desk.store, account)
     _check_names(desk, identifiers, credential)
     profile = check_profile(_text(sent, "profile"), domain.profiles, domain.settings.default_profile, credential)
     replaced = await _replaced(desk, _text(sent, "replaces"))
