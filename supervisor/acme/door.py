@@ -39,6 +39,9 @@ PREFLIGHT: Final = (
 )
 
 
+_MAKERS: Final = frozenset({Kind.NEW_ACCOUNT, Kind.NEW_ORDER})
+
+
 class Door:
     """The front door; `handle` and `refuse` are all that the web server needs."""
 
@@ -64,6 +67,8 @@ class Door:
             log.exception("acme.failed", method=request.method, kind=told.kind, session=told.session)
             response = self._problem(AcmeProblem("serverInternal", "a fault of the CA; its log says which"), told)
         self._finish(request, told, response)
+        if told.kind in _MAKERS and not told.problem:
+            told.name(response)
         log.info(
             "acme.request",
             method=request.method,
@@ -187,6 +192,14 @@ class _Told:
 
     def __init__(self) -> None:
         self.kind = self.account = self.session = self.problem = ""
+
+    def name(self, response: Response) -> None:
+        """Note what was made: its URL is in the reply's Location."""
+        id_ = next((value.rsplit("/", 1)[1] for field, value in response.headers if field == "Location"), "")
+        if self.kind == Kind.NEW_ACCOUNT:
+            self.account = id_
+        else:
+            self.session = id_
 
 
 def _shown(method: str) -> str:
