@@ -13,7 +13,7 @@ LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/bin/pip-compile --quiet --gen
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clients test check lint cover bench torture soak run lock dist clean
+.PHONY: help demo clients test check lint cover bench torture fuzz soak run lock dist clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ bench: $(READY) ## Measure how many certificates a second, and where the time go
 
 torture: $(READY) ## Kill the program and its store again and again under load, then look for lost or doubled work.
 	@$(PY) benchmarks/torture.py $(ARGS)
+
+fuzz: $(READY) ## Feed a million broken signatures and requests to the front door's parsers.
+	@$(PY) benchmarks/fuzz.py $(ARGS)
 
 soak: $(READY) ## Ten minutes of mixed load, kills, stops and reloads; then the laws and the memory.
 	@$(PY) benchmarks/soak.py $(ARGS)
