@@ -80,10 +80,16 @@ class Reader:
         """The certificate with this serial (lower-case hex, without leading zeros), None for none."""
         if not SERIAL.fullmatch(serial):
             return None
-        answer = await self._ask((_NOBODY, _NOBODY, serial, ""), serial)
-        if isinstance(answer.certificate, bool):
-            raise Garbled(serial, "key", _WRONG_TYPE, what="certificate")
-        return certificate_of(serial, pairs(answer.certificate), answer.delivery)
+        return _certificate(await self._ask((_NOBODY, _NOBODY, serial, ""), serial), serial)
+
+    async def look_for(self, account: str, serial: str) -> tuple[Account | None, Certificate | None]:
+        """The account and the certificate with this id and this serial, each None where there is none."""
+        account = account if ACCOUNT_ID.fullmatch(account) else _NOBODY
+        serial = serial if SERIAL.fullmatch(serial) else ""
+        if not (account and serial):
+            return (await self.look(account, _NOBODY))[0], await self.certificate(serial)
+        answer = await self._ask((account, _NOBODY, serial, ""), account)
+        return _account(answer), _certificate(answer, serial)
 
     async def _ask(self, wanted: _Wanted, what: str) -> _Answer:
         future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
@@ -128,6 +134,12 @@ def _account(answer: _Answer) -> Account | None:
     if isinstance(answer.account_hash, bool):
         raise Garbled(answer.account, "key", _WRONG_TYPE, what="account")
     return read_account(answer.account, pairs(answer.account_hash)) if answer.account_hash else None
+
+
+def _certificate(answer: _Answer, serial: str) -> Certificate | None:
+    if isinstance(answer.certificate, bool):
+        raise Garbled(serial, "key", _WRONG_TYPE, what="certificate")
+    return certificate_of(serial, pairs(answer.certificate), answer.delivery)
 
 
 def _session(answer: _Answer, session: str) -> Session | None:

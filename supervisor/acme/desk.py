@@ -18,6 +18,7 @@ from stages.ca.issuer import Issuer
 from stages.errors import StoreUnavailable
 from stages.session import Session
 from stages.store.batch import Reader
+from stages.store.certificates import Certificate
 from stages.store.moves import Move
 from stages.store.store import Store
 from supervisor.acme.delivery import Deliveries
@@ -108,6 +109,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         sent: the payload's JSON object; None for POST-as-GET.
         ids: the ids in the path, in order.
         session: the session that the path names, which is the account's own; None where the path names none.
+        certificate: the certificate that the path names, likewise.
     """
 
     request: Request
@@ -118,6 +120,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     sent: dict[str, Any] | None = None
     ids: tuple[str, ...] = ()
     session: Session | None = None
+    certificate: Certificate | None = None
 
 
 def not_found() -> AcmeProblem:

@@ -16,6 +16,7 @@ import structlog
 from stages.account import Account, AccountStatus
 from stages.errors import Refused, StoreUnavailable
 from stages.session import Session
+from stages.store.certificates import Certificate
 from supervisor.acme.delivery import Handed
 from supervisor.acme.desk import Asked, Desk, not_found
 from supervisor.acme.http.message import Request, Response
@@ -118,20 +119,20 @@ class Door:
         elif route.key == "jwk":
             require_jwk(jws)
         account: Account | None = None
-        session: Session | None = None
+        found: Session | Certificate | None = None
         if jws.jwk is not None:
             key = jws.jwk
         else:
-            account, session = await self._look(jws, place.session)
+            account, found = await self._look(jws, place)
             told.account = account.id
             key = self._keys.of(account)
         verify(jws, key)
         desk.nonces.redeem(nonce)
         desk.deliveries.returned(nonce)
-        if place.session:
-            if session is None or account is None or session.account != account.id:
+        if place.session or place.serial:
+            if found is None or account is None or found.account != account.id:
                 raise not_found()
-            told.session = session.id
+            told.session = place.session
         sent = payload_object(jws)
         if route.post is None:
             return await self._post_as_get(request, place, route, sent)
@@ -143,7 +144,8 @@ class Door:
             payload=jws.payload,
             sent=sent,
             ids=place.ids,
-            session=session,
+            session=found if isinstance(found, Session) else None,
+            certificate=found if isinstance(found, Certificate) else None,
         )
         return await route.post(desk, asked)
 
@@ -153,17 +155,22 @@ class Door:
             raise AcmeProblem("malformed", 'payload: it must be empty ("") here (RFC 8555 6.3)')
         return await route.get(self._desk, request, place.ids)
 
-    async def _look(self, jws: Jws, wanted: str) -> tuple[Account, Session | None]:
-        """The account that signed and the session that the path names, in one round trip."""
+    async def _look(self, jws: Jws, place: Place) -> tuple[Account, Session | Certificate | None]:
+        """The account that signed and what the path names, a session or a certificate, in one round trip."""
         id_ = self._desk.urls.account_id(jws.kid or "")
         if not id_:
             raise AcmeProblem("accountDoesNotExist", "kid: it is not the URL of an account of this server")
-        account, session = await self._desk.reader.look(id_, wanted)
+        reader = self._desk.reader
+        found: Session | Certificate | None
+        if place.serial:
+            account, found = await reader.look_for(id_, place.serial)
+        else:
+            account, found = await reader.look(id_, place.session)
         if account is None:
             raise AcmeProblem("accountDoesNotExist", "kid: there is no such account")
         if account.status is not AccountStatus.VALID:
             raise AcmeProblem("unauthorized", f"the account is {account.status.value} (RFC 8555 7.3.6)", status=401)
-        return account, session
+        return account, found
 
     def _problem(self, problem: AcmeProblem, told: _Told) -> Response:
         told.problem = problem.kind

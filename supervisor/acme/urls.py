@@ -41,6 +41,11 @@ class Place(NamedTuple):
         """The session that the path names; "" for none."""
         return self.ids[0] if self.kind in _OF_SESSION else ""
 
+    @property
+    def serial(self) -> str:
+        """The serial number that the path names; "" for none."""
+        return self.ids[0] if self.kind is Kind.CERTIFICATE else ""
+
 
 _OF_SESSION: Final = frozenset({Kind.ORDER, Kind.FINALIZE, Kind.AUTHORIZATION, Kind.CHALLENGE})
 _FIXED: Final = {
