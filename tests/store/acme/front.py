@@ -6,22 +6,17 @@ Only the network is played: `Net` says what a validation sees. The clock stands 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
 import anyio
 import anyio.lowlevel
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from stages.ca import hierarchy, keys
-from stages.ca.certificate import general_name
 from stages.ca.issuer import Issuer, make_issuer
 from stages.done import Done
 from stages.issue import Issue
@@ -33,7 +28,7 @@ from stages.testchallenge import TestChallenge
 from supervisor.acme.delivery import Deliveries
 from supervisor.acme.desk import Desk
 from supervisor.acme.door import Door
-from supervisor.acme.http.message import Request, Response
+from supervisor.acme.http.message import Request
 from supervisor.acme.nonces import Nonces
 from supervisor.acme.urls import Urls
 from supervisor.acme.waiting import Waiter
@@ -41,14 +36,12 @@ from supervisor.build import Domain
 from supervisor.config.settings import Settings
 from supervisor.pipeline.committer import Committer
 from supervisor.pipeline.runner import Runner
+from tests.harness.acme_moves import ES256, JOSE, Answer, Moves
 from tests.store.world import KEEP, NOW, World
-from tests.unit.acme import signing
 
 BASE = "https://ca.example"
 URLS = Urls(BASE)
 YEAR = 365 * 86_400
-JOSE = "application/jose+json"
-ES256 = ec.SECP256R1()
 
 
 @cache
@@ -85,38 +78,6 @@ class Net:
         error = self.faults.get(name)
         hop = Hop(f"http://{name}/", ("192.0.2.1",), "192.0.2.1", "status 404" if error else "status 200")
         return ValidationRecord(NOW, 1, ok=error is None, hops=(hop,), error=error, lasting=True)
-
-
-class Answer:
-    """A reply, read."""
-
-    def __init__(self, response: Response) -> None:
-        self.response = response
-        self.status = response.status
-
-    @property
-    def json(self) -> Any:
-        """Its body."""
-        return json.loads(self.response.body)
-
-    @property
-    def problem(self) -> tuple[int, str]:
-        """Its status and the type of its problem document, which is whole."""
-        document = self.json
-        assert self.header("Content-Type") == "application/problem+json"
-        assert document["status"] == self.status
-        assert document["detail"]
-        return self.status, document["type"].removeprefix("urn:ietf:params:acme:error:")
-
-    def header(self, name: str) -> str | None:
-        """The one field of that name."""
-        found = self.headers(name)
-        assert len(found) < 2
-        return found[0] if found else None
-
-    def headers(self, name: str) -> list[str]:
-        """All fields of that name."""
-        return [value for field, value in self.response.headers if field.lower() == name.lower()]
 
 
 class Front:
@@ -207,64 +168,19 @@ class Front:
         return client
 
 
-class Client:
-    """An ACME client; `kid` is its account's URL."""
+class Client(Moves):
+    """An ACME client of a front door."""
 
     def __init__(self, front: Front, private: ec.EllipticCurvePrivateKey, kid: str = "") -> None:
+        super().__init__(URLS, private, kid)
         self.front = front
-        self.private = private
-        self.kid = kid
         self.nonce = ""
-
-    @property
-    def id(self) -> str:
-        """Its account's id."""
-        return URLS.account_id(self.kid)
 
     async def post(self, url: str, payload: object = b"", *, jwk: bool = False, **changes: Any) -> Answer:
         """Sign and ask; no payload is POST-as-GET. `changes` are to the protected header; None takes a member out."""
-        nonce = self.nonce or self.front.desk.nonces.issue()
-        way = {"jwk": signing.jwk(self.private)} if jwk else {"kid": self.kid}
-        head = {"alg": "ES256", "nonce": nonce, "url": url, **way} | changes
-        members = {name: value for name, value in head.items() if value is not None}
-        body = signing.body(members, payload, self.private)
+        body = self.signed(url, payload, self.nonce or self.front.desk.nonces.issue(), jwk=jwk, changes=changes)
         answer = await self.front.ask("POST", url, body, {"content-type": JOSE})
         self.nonce = answer.header("Replay-Nonce") or ""
-        return answer
-
-    async def order(self, *names: str, **members: Any) -> Answer:
-        """Ask newOrder for DNS names and IP addresses."""
-        identifiers = [{"type": "ip" if name[-1].isdigit() or ":" in name else "dns", "value": name} for name in names]
-        return await self.post(URLS.new_order, {"identifiers": identifiers, **members})
-
-    async def authorization(self, order: Answer, i: int = 1) -> Answer:
-        """The authorization of an order's name number `i`."""
-        return await self.post(order.json["authorizations"][i - 1])
-
-    async def challenge(self, order: Answer, i: int = 1, kind: str = "http-01") -> str:
-        """The URL of the challenge of this type for name number `i`."""
-        found = (await self.authorization(order, i)).json["challenges"]
-        return str(next(each["url"] for each in found if each["type"] == kind))
-
-    async def proven(self, *names: str, **members: Any) -> Answer:
-        """An order all of whose names are proven."""
-        order = await self.order(*names, **members)
-        assert order.status == 201, order.response.body
-        for i, name in enumerate(names, 1):
-            url = await self.challenge(order, i, "dns-01" if name.startswith("*.") else "http-01")
-            answer = await self.post(url, {})
-            assert answer.json["status"] == "valid", answer.json
-        return order
-
-    async def finalize(self, order: Answer, csr: bytes) -> Answer:
-        """Send a CSR."""
-        return await self.post(order.json["finalize"], {"csr": signing.b64(csr)})
-
-    async def issued(self, *names: str, key: ec.EllipticCurvePrivateKey | None = None, **members: Any) -> Answer:
-        """A finished order."""
-        order = await self.proven(*names, **members)
-        answer = await self.finalize(order, csr_for(names, key))
-        assert answer.json["status"] == "valid", answer.json
         return answer
 
 
@@ -273,19 +189,6 @@ async def until(what: Callable[[], object]) -> None:
     with anyio.fail_after(20):
         while not what():
             await anyio.lowlevel.checkpoint()
-
-
-def session_of(order: Answer) -> str:
-    """The session that an order is."""
-    return (order.header("Location") or "").rsplit("/", 1)[1]
-
-
-def csr_for(names: Sequence[str], key: ec.EllipticCurvePrivateKey | None = None, *, common_name: str = "") -> bytes:
-    """The DER of a CSR for these names."""
-    subject = [x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)] if common_name else []
-    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(subject))
-    builder = builder.add_extension(x509.SubjectAlternativeName([general_name(name) for name in names]), critical=False)
-    return builder.sign(key or ec.generate_private_key(ES256), hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 def _unobserved(session: Session, challenge: Challenge, record: ValidationRecord) -> None:

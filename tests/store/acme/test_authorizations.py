@@ -5,7 +5,8 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from tests.store.acme.front import Answer, Client, Front, csr_for, opened, until
+from tests.harness.acme_moves import Answer, csr_for
+from tests.store.acme.front import Client, Front, opened, until
 from tests.store.world import World
 
 

@@ -7,7 +7,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from tests.store.acme.front import ES256, URLS, Answer, Front, opened, session_of
+from tests.harness.acme_moves import ES256, Answer, session_of
+from tests.store.acme.front import URLS, Front, opened
 from tests.store.world import World
 
 NAMES = ("a.example", "*.b.example", "192.0.2.1")

@@ -6,7 +6,8 @@ import anyio
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.store.acme.front import ES256, URLS, Answer, Client, opened, session_of, until
+from tests.harness.acme_moves import ES256, Answer, session_of
+from tests.store.acme.front import URLS, Client, opened, until
 from tests.store.world import World
 from tests.unit.acme import signing
 

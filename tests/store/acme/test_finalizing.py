@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from stages.ca.issuer import spki_sha256
 from stages.store import moves
-from tests.store.acme.front import ES256, URLS, Answer, Client, csr_for, opened
+from tests.harness.acme_moves import ES256, Answer, csr_for
+from tests.store.acme.front import URLS, Client, opened
 from tests.store.world import NOW, World
 
 NAMES = ("a.example", "b.example")

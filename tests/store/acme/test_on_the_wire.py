@@ -12,7 +12,8 @@ import pytest
 
 from supervisor.acme.http.server import serve
 from supervisor.acme.http.settings import HttpSettings
-from tests.store.acme.front import JOSE, URLS, Client, Front, opened
+from tests.harness.acme_moves import JOSE
+from tests.store.acme.front import URLS, Client, Front, opened
 from tests.store.world import World
 from tests.unit.acme import signing
 

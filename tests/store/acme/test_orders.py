@@ -8,7 +8,8 @@ import pytest
 
 from stages.store.reading import read_whole
 from supervisor.acme.certificate_id import certificate_id
-from tests.store.acme.front import URLS, Answer, Front, opened, session_of
+from tests.harness.acme_moves import Answer, session_of
+from tests.store.acme.front import URLS, Front, opened
 from tests.store.world import NOW, World
 
 

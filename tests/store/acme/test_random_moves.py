@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.store.acme.front import Answer, Client, Front, csr_for, opened, session_of
+from tests.harness.acme_moves import Answer, csr_for, session_of
+from tests.store.acme.front import Client, Front, opened
 from tests.store.world import World
 
 STEPS = 300

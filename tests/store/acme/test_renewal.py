@@ -9,7 +9,8 @@ import pytest
 from stages.store import account_moves, moves
 from supervisor.acme.certificate_id import certificate_id
 from supervisor.acme.views import rfc3339
-from tests.store.acme.front import URLS, Answer, Front, opened
+from tests.harness.acme_moves import Answer
+from tests.store.acme.front import URLS, Front, opened
 from tests.store.world import NOW, World
 
 

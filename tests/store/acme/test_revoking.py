@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from stages.ca import hierarchy, keys
 from stages.store.accounts import blocked_keys
 from stages.store.certificates import Certificate, revocations
-from tests.store.acme.front import ES256, URLS, YEAR, Answer, Client, Front, opened
+from tests.harness.acme_moves import ES256, Answer
+from tests.store.acme.front import URLS, YEAR, Client, Front, opened
 from tests.store.world import NOW, World
 from tests.unit.acme import signing
 
