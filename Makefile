@@ -9,6 +9,8 @@ READY := $(VENV)/.ready
 CLIENTS := .venv-clients
 CLIENTS_READY := $(CLIENTS)/.ready
 CODE := supervisor stages tests packaging benchmarks
+# Most tests wait for processes: one worker for each core, which takes the tests of one file after the other.
+PARALLEL := -n auto --dist loadfile
 LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
@@ -24,7 +26,7 @@ demo: $(READY) ## Watch a whole certificate being issued, in about ten seconds, 
 clients: $(CLIENTS_READY) ## Bring certbot, for the tests with real ACME clients.
 
 test: $(READY) $(CLIENTS_READY) ## Run all tests.
-	@$(PY) -m pytest -q
+	@$(PY) -m pytest -q $(PARALLEL)
 
 check: lint cover ## Run all that CI demands: format, lint, types, import rules, and the tests with branch coverage.
 
@@ -35,7 +37,7 @@ lint: $(READY) ## The part of `check` that runs nothing: format, lint, types, im
 	@$(VENV)/bin/lint-imports --no-logo
 
 cover: $(READY) $(CLIENTS_READY) ## The part of `check` that runs the tests, with branch coverage of the program's own processes too.
-	@$(PY) -m pytest -q --cov --cov-report=term
+	@$(PY) -m pytest -q $(PARALLEL) --cov --cov-report=term
 
 bench: $(READY) ## Measure how many certificates a second, and where the time goes.
 	@$(PY) benchmarks/bench.py $(ARGS)

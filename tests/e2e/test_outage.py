@@ -6,6 +6,8 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -123,14 +125,21 @@ def fill(folder: Path) -> Path:
     return filler
 
 
+@pytest.fixture
+def near() -> Iterator[Path]:
+    """A directory whose name is short: a socket below it is reached by a path through /proc (unix(7): 107 bytes)."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
 @pytest.mark.anyio
-async def test_full_disk_is_waited_out(tmp_path: Path) -> None:
+async def test_full_disk_is_waited_out(near: Path) -> None:
     """The embedded store's disk is full: it is said so, and when there is room again all sessions finish."""
-    async with site(tmp_path, LOAD) as ca:
+    async with site(near, LOAD) as ca:
         ca.peer.delay = 0.3
         with Program(ca.config, argv=on_a_small_disk(ca)) as program:
             await wait_for(program, "supervisor.ready")
-            data = Path(f"/proc/{program.pid}/root{tmp_path}/data")
+            data = Path(f"/proc/{program.pid}/root{near}/data")
             async with ca.reached_at(f"unix://{data}/store/valkey.sock"):
                 sessions = await ca.submit(60)
                 await ca.until_asked(20)
