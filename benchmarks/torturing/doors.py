@@ -12,6 +12,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from fnmatch import fnmatchcase
 from functools import wraps
 from typing import Any
 
@@ -35,6 +36,7 @@ class Doors:
         self._target = target
         self._counts: Counter[str] = Counter()
         self._last = ""
+        self._matched = 0
 
     def enter(self, name: str, *, only_after: bool = False) -> str:
         """The step that begins now."""
@@ -54,8 +56,18 @@ class Doors:
         point = f"{step}:{when}"
         if self._trace:
             append(self._trace, point)
-        if point == self._target:
+        if self._is_target(step, point):
             _kill(os.getpid(), signal.SIGKILL)
+
+    def _is_target(self, step: str, point: str) -> bool:
+        """Targets are points, or "pattern~n:after": the n-th point of that kind whose name matches."""
+        pattern, _, wanted = self._target.rpartition("~")
+        if not pattern:
+            return point == self._target
+        number, _, when = wanted.partition(":")
+        if point.endswith(f":{when}") and fnmatchcase(step.rpartition("#")[0], pattern):
+            self._matched += 1
+        return self._matched == int(number)
 
     def call(self, function: Callable[..., Any], name: Callable[..., str]) -> Callable[..., Any]:
         """A door that is a function; `name` makes the step's name of the same arguments, "" for what is no step."""
