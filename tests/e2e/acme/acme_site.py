@@ -1,0 +1,111 @@
+"""A CA with its ACME door open, and all around it: clients, the http-01 responder, DNS, the store. For this folder.
+
+Every name that `name` gives leads to the responder, which answers with what clients have shown to it.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from anyio import to_thread
+
+from stages.store.connection import StoreSettings
+from stages.store.store import Store
+from supervisor.acme.urls import Urls
+from tests.e2e.challenges.peers import Zone, nameserver
+from tests.harness.acme_client import AcmeClient
+from tests.harness.authority import make_authority
+from tests.harness.fetching import free_port
+from tests.harness.process import Program
+from tests.harness.responder import responder
+from tests.harness.site import ADDRESS, Site
+from tests.harness.web import Web
+
+_CONFIG = """resolver = "127.0.0.1:{dns}"
+[challenges]
+types = ["http-01"]
+{store}[acme]
+listen = "127.0.0.1:{listen}"
+url = "{url}"
+http_listen = "127.0.0.1:{plain}"
+{acme}"""
+
+
+class AcmeSite(Site):
+    """A CA below `folder`.
+
+    Attributes:
+        zone: what its name server knows.
+        tokens: what the responder answers.
+        listen, plain: ports of the ACME server, and of the CRL over HTTP.
+        web: the clients' way to the ACME server, once it has started.
+    """
+
+    zone: Zone
+    tokens: dict[str, str]
+    listen: int
+    plain: int
+    urls: Urls
+    trust: Path
+    web: Web
+    _names = 0
+
+    def name(self) -> str:
+        """A DNS name that nobody has used yet and that leads to the responder."""
+        self._names += 1
+        return self.known(f"n{self._names}.example")
+
+    def known(self, name: str) -> str:
+        """This DNS name, which leads to the responder from now on."""
+        self.zone[f"{name}.", "A"] = [ADDRESS]
+        return name
+
+    def client(self, *, patience: float = 0.0) -> AcmeClient:
+        """A client without an account."""
+        return AcmeClient(self.web, self.urls, self.tokens, patience=patience)
+
+    async def account(self, *, patience: float = 0.0) -> AcmeClient:
+        """A client with an account."""
+        client = self.client(patience=patience)
+        assert (await client.register()).status == 201
+        return client
+
+    async def stop(self, program: Program) -> None:
+        """End the program, and look whether all went well: it logged no error and nothing but log lines."""
+        assert await to_thread.run_sync(program.stop) == 0
+        assert [event for event in program.events if event["level"] == "error"] == []
+        assert program.other == []
+
+
+@asynccontextmanager
+async def acme_site(
+    folder: Path, acme: str = "", *, store: str = "", url: str = "", port: int = 0, trust: Path | None = None
+) -> AsyncIterator[AcmeSite]:
+    """A CA whose program is not started yet.
+
+    `acme` is appended to [acme], `store` is the URL of an external store. `url` and `port` are how clients reach the
+    server where something is between them, and `trust` whom they then trust.
+    """
+    zone: Zone = {}
+    tokens: dict[str, str] = {}
+    listen, plain = free_port(), free_port()
+    url = url or f"https://127.0.0.1:{listen}"
+    async with nameserver(zone) as dns, responder("") as peer:
+        peer.answer = tokens.get
+        table = f'[store]\nurl = "{store}"\nlease = "3s"\n' if store else ""
+        text = _CONFIG.format(dns=dns.port, store=table, listen=listen, url=url, plain=plain, acme=acme)
+        config = make_authority(folder, text, http_port=peer.port)
+        own = Store(StoreSettings(url=store or f"unix://{folder}/data/store/valkey.sock"), time.time)
+        site = AcmeSite(folder, config, peer, "", own)
+        site.zone, site.tokens, site.listen, site.plain, site.urls = zone, tokens, listen, plain, Urls(url)
+        site.trust = trust or folder / "data" / "ca" / "root.pem"
+        site.web = Web(port or listen, ssl.create_default_context(cafile=site.trust), url.removeprefix("https://"))
+        try:
+            yield site
+        finally:
+            await site.web.aclose()
+            await own.aclose()
