@@ -13,7 +13,7 @@ from stages.store.connection import StoreSettings
 from stages.store.health import check_store
 from stages.store.lease import Lease
 from stages.store.store import Claim, Store
-from tests.store.world import CHALLENGE, KEEP, NOW, WHO, World, diff, knows, places, snapshot
+from tests.store.world import CHALLENGE, KEEP, NOW, WHO, World, diff, knows, places, sid, snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -102,11 +102,35 @@ async def test_a_frozen_supervisor_is_fenced_by_its_own_successor(world: World) 
 async def test_a_new_lease_counts_its_groups_anew(world: World) -> None:
     """The first group of a new lease is not taken for the last group of the lease before."""
     session = await world.reach(State.MAKECHALLENGE)
-    number = int((await world.redis.hget("groups", "A")).decode())
+    number = int((await world.redis.hget("groups", "A:0")).decode())
+    await world.store.group([], (), world.leases["A"], lane=1, number=number)
     await world.dies("A")
     lease = await world.supervisor("A")
-    reply = await world.store.group([moves.release(session.id, session.state)], (), lease, number=number)
-    assert reply.results == [["ok"]]
+    release = moves.release(session.id, session.state)
+    assert (await world.store.group([release], (), lease, lane=1, number=1)).results == [["ok"]]
+    assert (await world.store.group([release], (), lease, number=number)).results == [["refused", "not in flight here"]]
+
+
+async def test_numbers_of_a_lane_never_go_back(world: World) -> None:
+    """Groups that come late, by connections given up, are not made; neither by itself nor because of one another."""
+    lease, submits = world.leases["A"], [moves.submit(sid(n), ["a.example"], {}, NOW) for n in range(4)]
+    for number in (1, 2, 3):
+        assert (await world.store.group([submits[number]], (), lease, number=number)).results == [["ok"]]
+    before = await snapshot(world.redis)
+    for number in (1, 2, 3):
+        reply = await world.store.group([submits[0]], [Claim(State.MAKECHALLENGE, 9)], lease, number=number)
+        assert (reply.results, reply.claimed, reply.lengths) == (None, [], [3, 0, 0, 0])
+    assert before == await snapshot(world.redis)
+
+
+async def test_lanes_count_their_groups_apart(world: World) -> None:
+    """A number that one lane has used is new in the other; the sequence grows over both."""
+    lease, seen = world.leases["A"], []
+    for lane, number in ((0, 1), (1, 1), (1, 2), (0, 2), (1, 3)):
+        reply = await world.store.group([], (), lease, lane=lane, number=number)
+        assert reply.results == []
+        seen.append(reply.sequence)
+    assert sorted(set(seen)) == seen
 
 
 async def test_a_second_supervisor_cannot_start_beside_a_living_one(world: World) -> None:
@@ -139,17 +163,17 @@ async def test_a_yielded_lease_leaves_nothing_behind(world: World) -> None:
 async def test_reserve_never_gives_two_serials(world: World) -> None:
     """Law 3: of 50 reservations at once the first wins, and all are told its serial and intent."""
     session = await world.reach(State.ISSUE)
-    answers = []
+    answers: list[tuple[str, ...]] = []
 
-    async def one(n: int) -> None:
-        move = moves.reserve(session.id, f"{n:02x}", f'{{"n":{n}}}')
-        reply = await world.store.group([move], (), world.leases["A"], number=1000 + n)
+    async def one(lane: int) -> None:
+        batch = [moves.reserve(session.id, f"{n:02x}", f'{{"n":{n}}}') for n in range(lane, 50, 2)]
+        reply = await world.store.group(batch, (), world.leases["A"], lane=lane, number=1000)
         assert reply.results is not None
-        answers.append(tuple(reply.results[0]))
+        answers.extend(tuple(result) for result in reply.results)
 
     async with anyio.create_task_group() as group:
-        for n in range(50):
-            group.start_soon(one, n)
+        for lane in range(2):
+            group.start_soon(one, lane)
     record = await world.whole(session.id)
     assert len(answers) == 50
     assert set(answers) == {("ok", record.serial, record.intent)}

@@ -52,9 +52,11 @@ else
   local lanes = call('HMGET', GROUPS, SUPERVISOR .. ':' .. LANE, SUPERVISOR .. ':' .. 1 - LANE)
   local last = tonumber(lanes[1] or '') or 0
   if last >= NUMBER then results, moves, claims = false, {}, {} end
-  sequence = math.max(last, NUMBER) + (tonumber(lanes[2] or '') or 0)
-  -- Written also by a group sent again: WAITAOF waits for the disk only after a write of the same connection.
-  call('HSET', GROUPS, SUPERVISOR .. ':' .. LANE, NUMBER)
+  last = math.max(last, NUMBER)
+  sequence = last + (tonumber(lanes[2] or '') or 0)
+  -- Written also by a group sent again: WAITAOF waits for the disk only after a write of the same connection. One that
+  -- comes late leaves the number of a later group: with its own, groups between the two would be made once more.
+  call('HSET', GROUPS, SUPERVISOR .. ':' .. LANE, last)
 end
 for i, op in ipairs(moves) do
   if TOKEN == '' and not UNFENCED[op[1]] then
