@@ -16,6 +16,7 @@ import msgspec
 
 from stages.errors import Refused
 from stages.names import parse_name
+from stages.restriction import Restriction
 
 ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -53,6 +54,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         eab: kid of the external account it is bound to (RFC 8555 7.3.4), "" for none.
         binding: the verified externalAccountBinding as it was sent (JSON), "" for none.
         ended: unix time at which it was deactivated or revoked, 0 while it is valid.
+        restriction: what the operator lets it ask for, beside what its external account may.
     """
 
     id: str
@@ -65,6 +67,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     eab: str = ""
     binding: str = ""
     ended: int = 0
+    restriction: Restriction = Restriction()
 
 
 def new_id(random_bytes: Callable[[int], bytes]) -> str:

@@ -56,7 +56,7 @@ class Reserves(Protocol):
 
 
 Permits: TypeAlias = Callable[[Session, Mapping[str, tuple[str, ...]]], Awaitable[Retry | Reject | None]]
-"""Asks what the owners of the names permit (CAA, RFC 8659): `stages.challenges.CaaCheck`.
+"""Asks what others permit: the owners of the names (CAA, RFC 8659) and the operator, for single accounts.
 
 It gets the session and, for each name, the labels of the challenges that proved it; None is a permission.
 """

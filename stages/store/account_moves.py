@@ -58,6 +58,15 @@ def update_account(account: str, fields: Mapping[str, str]) -> Move:
     return ["update_account", account, _flat(fields)]
 
 
+def restrict_account(account: str, fields: Mapping[str, str]) -> Move:
+    """What the account may ask for from now on, in place of what was.
+
+    `fields` come from `account_records.restriction_fields`; {} takes the restriction away.
+    Answers ["ok"] or ["refused", "unknown" | "not valid"].
+    """
+    return ["restrict_account", account, _flat(fields)]
+
+
 def deactivate(
     account: str, problem: Problem, keep: int, now: int, status: AccountStatus = AccountStatus.DEACTIVATED
 ) -> Move:

@@ -6,15 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from stages.account import Account, AccountStatus
+from stages.errors import Refused
 from stages.external import Credential
+from stages.restriction import Restriction, parse_restriction
 from stages.store.records import BOOLS, Garbled
 
 _decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode
 _encode = msgspec.json.encode
+_RULES: Final = ("names", "deny", "profiles")
 
 
 def account_fields(
@@ -37,6 +41,12 @@ def account_fields(
     return fields
 
 
+def restriction_fields(restriction: Restriction) -> dict[str, str]:
+    """The fields of a restriction; all of them, so that one that is lost is not taken for one that allows all."""
+    rules = {"names": restriction.names, "deny": restriction.deny, "profiles": restriction.profiles}
+    return {field: _texts(texts) for field, texts in rules.items()}
+
+
 def read_account(account: str, hash_: dict[str, str]) -> Account:
     """The account in a hash `account:<id>`; raises Garbled."""
     try:
@@ -51,10 +61,11 @@ def read_account(account: str, hash_: dict[str, str]) -> Account:
             eab=hash_.get("eab", ""),
             binding=hash_.get("binding", ""),
             ended=int(hash_.get("ended", "0")),
+            restriction=_restriction(hash_) if any(field in hash_ for field in _RULES) else Restriction(),
         )
     except KeyError as error:
         raise Garbled(account, str(error.args[0]), "missing", what="account") from None
-    except (ValueError, msgspec.DecodeError):
+    except (ValueError, msgspec.DecodeError, Refused):
         raise Garbled(account, "record", "cannot be read", what="account") from None
 
 
@@ -63,8 +74,7 @@ def credential_fields(credential: Credential) -> dict[str, str]:
     return {
         "key": credential.key,
         "created": str(credential.created),
-        "names": _texts(credential.names),
-        "profiles": _texts(credential.profiles),
+        **restriction_fields(credential.restriction),
         "expires": str(credential.expires),
         "single": str(credential.single),
         "used": str(credential.used),
@@ -80,8 +90,7 @@ def read_credential(kid: str, hash_: dict[str, str]) -> Credential:
             kid=kid,
             key=hash_["key"],
             created=int(hash_["created"]),
-            names=_decode_texts(hash_["names"]),
-            profiles=_decode_texts(hash_["profiles"]),
+            restriction=_restriction(hash_),
             expires=int(hash_["expires"]),
             single=BOOLS[hash_["single"]],
             used=int(hash_["used"]),
@@ -90,8 +99,13 @@ def read_credential(kid: str, hash_: dict[str, str]) -> Credential:
         )
     except KeyError as error:
         raise Garbled(kid, str(error.args[0]), "missing", what="credential") from None
-    except (ValueError, msgspec.DecodeError):
+    except (ValueError, msgspec.DecodeError, Refused):
         raise Garbled(kid, "record", "cannot be read", what="credential") from None
+
+
+def _restriction(hash_: dict[str, str]) -> Restriction:
+    names, deny, profiles = (_decode_texts(hash_[field]) for field in _RULES)
+    return parse_restriction(names, deny, profiles)
 
 
 def _texts(texts: Sequence[str]) -> str:

@@ -6,10 +6,10 @@ and their challenges a moment later.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from stages.errors import Refused
-from stages.external import Credential
 from stages.makechallenge import fits
 from stages.session import Delivery, Session, State
 from stages.store import account_moves
@@ -20,7 +20,7 @@ from supervisor.acme.certificate_id import is_named, parse_certificate_id
 from supervisor.acme.desk import Asked, Desk, only_reads, own_session
 from supervisor.acme.http.message import Response
 from supervisor.acme.identifiers import Identifiers, parse_identifiers
-from supervisor.acme.policy import check_names, check_profile
+from supervisor.acme.policy import Bound, bounds_of, check_names, check_profile
 from supervisor.acme.problems import AcmeProblem, Subproblem, from_status
 from supervisor.acme.replies import order_response
 from supervisor.acme.views import identifier
@@ -40,9 +40,9 @@ async def new_order(desk: Desk, asked: Asked) -> Response:
     domain, now = desk.domain(), int(desk.clock())
     _check_validity(sent)
     identifiers = parse_identifiers(sent.get("identifiers"), domain.names.max_names)
-    credential = await credential_of(desk.store, account)
-    _check_names(desk, identifiers, credential)
-    profile = check_profile(_text(sent, "profile"), domain.profiles, domain.settings.default_profile, credential)
+    bounds = bounds_of(account, await credential_of(desk.store, account))
+    _check_names(desk, identifiers, bounds)
+    profile = check_profile(_text(sent, "profile"), domain.profiles, domain.settings.default_profile, bounds)
     replaced = await _replaced(desk, _text(sent, "replaces"))
     session = Session(
         id=desk.random_bytes(32).hex(),
@@ -72,10 +72,10 @@ def _check_validity(sent: dict[str, Any]) -> None:
             )
 
 
-def _check_names(desk: Desk, identifiers: Identifiers, credential: Credential | None) -> None:
+def _check_names(desk: Desk, identifiers: Identifiers, bounds: Sequence[Bound]) -> None:
     domain, names = desk.domain(), identifiers.names
     spelled = dict(zip(names, identifiers.asked, strict=True))
-    check_names(names, domain.names, credential, spelled)
+    check_names(names, domain.names, bounds, spelled)
     reasons = [(name, _why_not(desk, name)) for name in names]
     refused = [
         Subproblem("rejectedIdentifier", reason, identifier(spelled[name])) for name, reason in reasons if reason

@@ -1,4 +1,4 @@
-"""`accounts`: lists the ACME accounts; `accounts deactivate` ends one."""
+"""`accounts`: lists the ACME accounts; with `restrict` it says what one may ask for, with `deactivate` it ends one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import click
 
 from stages.account import ACCOUNT_ID, Account, AccountStatus
 from stages.errors import Refused
+from stages.restriction import Restriction, parse_restriction
 from stages.session import Problem
 from stages.store import account_moves
+from stages.store.account_records import restriction_fields
 from stages.store.accounts import list_accounts, read_account
 from stages.store.records import Garbled
 from stages.store.store import Store
-from supervisor.cli import output
+from supervisor.cli import output, restricting
 from supervisor.cli.arguments import ID_ARGUMENT
 from supervisor.cli.failures import Failure
 from supervisor.cli.invocation import Invocation, shared
@@ -47,24 +49,69 @@ def deactivate(invocation: Invocation, account: str) -> None:
     Its status is then "revoked": "deactivated" is what clients make of their own accounts (RFC 8555 7.1.6).
     """
     settings, now = invocation.settings(), invocation.now
-    if not ACCOUNT_ID.fullmatch(account):
-        raise Refused("malformed", "account", "it must be an account's id, the last part of its URL: 22 characters")
+    _check_id(account)
 
     async def work(store: Store) -> tuple[list[Any], Account | None]:
         keep = max(1, int(settings.sessions.keep))
         answer = await store.move(account_moves.deactivate(account, _ENDED, keep, now, AccountStatus.REVOKED))
         return answer, await read_account(store, account)
 
-    answer, found = with_store(invocation, settings, work)
+    found = _changed(account, *with_store(invocation, settings, work))
+    if invocation.json:
+        output.document({"account": account, "status": found.status.value, "ended": found.ended})
+    else:
+        output.line(f"account {account}: {found.status.value} at {output.when(found.ended)}; its orders are cancelled")
+
+
+@accounts.command(context_settings=ID_ARGUMENT)
+@shared
+@click.argument("account")
+@restricting.restricting
+@click.option("--clear", is_flag=True, help="Take the restriction away.")
+@click.pass_obj
+def restrict(invocation: Invocation, /, account: str, *, clear: bool, **rules: tuple[str, ...]) -> None:
+    """Say what ACCOUNT may ask for from now on, in place of what was said before; what the CA refuses stays refused.
+
+    It holds for new orders, and for those that have no certificate yet.
+    """
+    if clear is any(rules.values()):
+        raise click.UsageError("either --clear, or some of --name, --deny and --profile")
+    settings = invocation.settings()
+    _check_id(account)
+    restricting.check_profiles(rules["profiles"], settings)
+    try:
+        wanted = parse_restriction(**rules)
+    except Refused as refused:
+        raise restricting.of_option(refused) from None
+    move = account_moves.restrict_account(account, restriction_fields(wanted) if wanted else {})
+
+    async def work(store: Store) -> tuple[list[Any], Account | None]:
+        return await store.move(move), await read_account(store, account)
+
+    found = _changed(account, *with_store(invocation, settings, work))
+    if invocation.json:
+        output.document({"account": account} | restricting.as_json(found.restriction))
+    else:
+        output.line(f"account {account}: {_may_ask_for(found.restriction)}")
+
+
+def _check_id(account: str) -> None:
+    if not ACCOUNT_ID.fullmatch(account):
+        raise Refused("malformed", "account", "it must be an account's id, the last part of its URL: 22 characters")
+
+
+def _changed(account: str, answer: list[Any], found: Account | None) -> Account:
+    """The account as it is after a move, unless that was refused."""
     if found is None:
         raise Failure(ExitCode.NOT_FOUND, f"account {account}", "there is no such account on record")
     if answer[0] != "ok":
         why = f"it was {found.status.value} at {output.when(found.ended)} already"
         raise Refused("malformed", f"account {account}", why)
-    if invocation.json:
-        output.document({"account": account, "status": found.status.value, "ended": found.ended})
-    else:
-        output.line(f"account {account}: {found.status.value} at {output.when(found.ended)}; its orders are cancelled")
+    return found
+
+
+def _may_ask_for(restriction: Restriction) -> str:
+    return restricting.in_words(restriction) or "anything"
 
 
 def _list(invocation: Invocation, *, status: str | None, eab: str | None, limit: int) -> None:
@@ -94,7 +141,7 @@ def _list(invocation: Invocation, *, status: str | None, eab: str | None, limit:
     if invocation.json:
         output.document({"accounts": [as_json(*each) for each in found], "more": more})
         return
-    columns = ("account", "status", "contact", "orders", "eab", "made")
+    columns = ("account", "status", "contact", "orders", "eab", "may ask for", "made")
     output.table(columns, [_row(*each) for each in found], empty="no accounts")
     if more:
         output.note(f"there are more than {limit}; --limit shows more")
@@ -114,14 +161,15 @@ def as_json(found: Account | Garbled, orders: int) -> dict[str, Any]:
         "terms": found.terms or None,
         "ended": found.ended or None,
         "thumbprint": found.thumbprint,
-    }
+    } | restricting.as_json(found.restriction)
 
 
 def _row(found: Account | Garbled, orders: int) -> tuple[object, ...]:
     if isinstance(found, Garbled):
-        return found.session, "unreadable", f"{found.field}: {found.why}", "", "", ""
+        return found.session, "unreadable", f"{found.field}: {found.why}", "", "", "", ""
     contact = output.some(tuple(each.removeprefix("mailto:") for each in found.contact))
-    return found.id, found.status.value, contact, orders, found.eab, output.when(found.created)
+    may_ask_for = _may_ask_for(found.restriction)
+    return found.id, found.status.value, contact, orders, found.eab, may_ask_for, output.when(found.created)
 
 
 def _id(found: Account | Garbled) -> str:

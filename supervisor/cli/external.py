@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -10,16 +10,13 @@ from stages.errors import Refused
 from stages.external import Credential, make_credential
 from stages.store.accounts import create_credential, list_credentials, read_credential, withdraw_credential
 from stages.store.store import Store
-from supervisor.cli import output
+from supervisor.cli import output, restricting
 from supervisor.cli.arguments import ID_ARGUMENT, Duration
 from supervisor.cli.failures import Failure
 from supervisor.cli.invocation import Invocation, shared
 from supervisor.cli.stores import with_store
 from supervisor.config import Settings
 from supervisor.exit_codes import ExitCode
-
-_OPTIONS: Final = {"names": "--name", "profiles": "--profile", "expires": "--expires", "note": "--note"}
-"""The options by the fields that `make_credential` names."""
 
 
 @click.group()
@@ -30,8 +27,7 @@ def eab() -> None:
 
 @eab.command()
 @shared
-@click.option("--name", "names", multiple=True, metavar="RULE", help="Only names that it covers: a domain or a CIDR.")
-@click.option("--profile", "profiles", multiple=True, help="Only these profiles.")
+@restricting.restricting
 @click.option("--expires", type=Duration(), help="How long accounts can be made with it, such as 30d; else always.")
 @click.option("--single", is_flag=True, help="For one account only.")
 @click.option("--note", default="", help="Whose it is.")
@@ -60,14 +56,13 @@ def list_(invocation: Invocation) -> None:
     if invocation.json:
         output.document({"credentials": [as_json(each, now) for each in found]})
         return
-    columns = ("kid", "state", "accounts", "names", "profiles", "expires", "made", "note")
+    columns = ("kid", "state", "accounts", "may ask for", "expires", "made", "note")
     rows = [
         (
             each.kid,
             each.state(now).value,
             f"{each.used} of 1" if each.single else each.used,
-            output.some(each.names) or "any",
-            output.some(each.profiles) or "any",
+            restricting.in_words(each.restriction) or "anything",
             output.when(each.expires),
             output.when(each.created),
             each.note,
@@ -104,8 +99,7 @@ def as_json(found: Credential, now: int) -> dict[str, Any]:
     return {
         "kid": found.kid,
         "state": found.state(now).value,
-        "names": list(found.names),
-        "profiles": list(found.profiles),
+        **restricting.as_json(found.restriction),
         "expires": found.expires or None,
         "single": found.single,
         "used": found.used,
@@ -118,10 +112,7 @@ def as_json(found: Credential, now: int) -> dict[str, Any]:
 def _make(
     invocation: Invocation, settings: Settings, *, expires: int | None, profiles: tuple[str, ...], **rules: Any
 ) -> Credential:
-    for profile in profiles:
-        if profile not in settings.profiles:
-            known = ", ".join(settings.profiles)
-            raise Refused("malformed", "--profile", f"there is no such profile in the settings; there are: {known}")
+    restricting.check_profiles(profiles, settings)
     now = invocation.now
     if expires is not None and not expires:
         raise Refused("malformed", "--expires", "it must be longer than 0s")
@@ -130,5 +121,4 @@ def _make(
             invocation.random_bytes, now, profiles=profiles, expires=now + expires if expires else 0, **rules
         )
     except Refused as refused:
-        option = _OPTIONS.get(refused.field.partition("[")[0], refused.field)
-        raise Refused("malformed", option, refused.reason) from None
+        raise restricting.of_option(refused) from None

@@ -13,6 +13,7 @@ from stages.issue import Issue
 from stages.makechallenge import MakeChallenge
 from stages.session import Challenge, Session, State, ValidationRecord
 from stages.testchallenge import TestChallenge
+from supervisor.acme.entitlement import Entitlement
 from supervisor.acme.urls import Urls
 from supervisor.pipeline.committer import Committer
 from supervisor.pipeline.runner import Stage
@@ -32,11 +33,12 @@ def make_stages(
     """The stage of each queue; settings are asked of `reloader` at each use."""
     account_url = account_urls(reloader)
     caa = CaaCheck(lambda: validators.resolver, lambda: reloader.domain.caa, account_url)
+    permits = Entitlement(committer.store, caa)
     tests = TestChallenge(validators, lambda: reloader.domain.testchallenge, clock, observe, account_url)
     return {
         State.MAKECHALLENGE: MakeChallenge(lambda: reloader.domain.makechallenge, clock, random_bytes),
         State.TESTCHALLENGE: tests,
-        State.ISSUE: Issue(issuer, committer, lambda: reloader.domain.issue, clock, random_bytes, caa),
+        State.ISSUE: Issue(issuer, committer, lambda: reloader.domain.issue, clock, random_bytes, permits),
         State.DONE: Done(lambda: reloader.domain.done, clock),
     }
 

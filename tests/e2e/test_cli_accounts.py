@@ -65,9 +65,10 @@ def make_order(place: Place, account: str) -> str:
 
 def test_credential_is_shown_once(place: Place) -> None:
     """Its key comes when it is made, and in no list."""
-    rules = ["--name", "lan.example", "--name", "10.0.0.0/8", "--profile", "short", "--expires", "30d", "--single"]
-    made = place.json("eab", "create", *rules, "--note", "printers")
-    assert (made["names"], made["profiles"]) == (["lan.example", "10.0.0.0/8"], ["short"])
+    rules = ["--name", "lan.example", "--name", "10.0.0.0/8", "--deny", "secret.lan.example", "--profile", "short"]
+    made = place.json("eab", "create", *rules, "--expires", "30d", "--single", "--note", "printers")
+    assert (made["names"], made["deny"]) == (["lan.example", "10.0.0.0/8"], ["secret.lan.example"])
+    assert made["profiles"] == ["short"]
     assert (made["state"], made["single"], made["note"], made["used"]) == ("usable", True, "printers", 0)
     assert made["expires"] - made["created"] == 30 * 86_400
     assert len(made["hmac_key"]) == 43
@@ -83,7 +84,7 @@ def test_credential_in_words(place: Place) -> None:
     assert (len(kid), len(key)) == (16, 43)
     assert result.err == "the key is not shown again\n"
     [row] = [line for line in place.ok("eab", "list").out.splitlines() if line.startswith(kid)]
-    assert row.split()[1:5] == ["usable", "0", "any", "any"]
+    assert row.split()[1:4] == ["usable", "0", "anything"]
 
 
 def test_credential_is_withdrawn(place: Place) -> None:
@@ -103,12 +104,20 @@ def test_credential_is_withdrawn(place: Place) -> None:
     [
         (4, "--profile: there is no such profile", ["eab", "create", "--profile", "long"]),
         (4, "--name: there is a rule that cannot be used", ["eab", "create", "--name", "a b"]),
+        (4, "--deny: there is a rule that cannot be used", ["eab", "create", "--deny", "*.a.example"]),
         (4, "--note: it is longer than 200 characters", ["eab", "create", "--note", "\x1b"]),
         (4, "--expires: it must be longer than 0s", ["eab", "create", "--expires", "0s"]),
         (2, "--expires: ", ["eab", "create", "--expires", "30"]),
         (9, "kid: there is no such credential", ["eab", "withdraw", "nobody"]),
         (9, "kid: there is no such credential", ["eab", "withdraw", "-hidden"]),
         (9, "kid: there is no such credential", ["eab", "withdraw", "\x1b*"]),
+        (4, "account: it must be an account's id", ["accounts", "restrict", "nobody", "--clear"]),
+        (9, f"account -{'x' * 21}: there is no", ["accounts", "restrict", f"-{'x' * 21}", "--name", "a.example"]),
+        (4, "--name: there is a rule that", ["accounts", "restrict", "x" * 22, "--name", "a b"]),
+        (4, "--deny: there is a rule that", ["accounts", "restrict", "x" * 22, "--deny", "10.0.0.1/8"]),
+        (4, "--profile: there is no such profile", ["accounts", "restrict", "x" * 22, "--profile", "long"]),
+        (2, "ca-supervisor accounts restrict: either", ["accounts", "restrict", "x" * 22]),
+        (2, "ca-supervisor accounts restrict: either", ["accounts", "restrict", "x" * 22, "--clear", "--name", "a"]),
         (4, "account: it must be an account's id", ["accounts", "deactivate", "nobody"]),
         (9, f"account -{'x' * 21}: there is no such account", ["accounts", "deactivate", f"-{'x' * 21}"]),
         (2, "--status: ", ["accounts", "--status", "gone"]),
@@ -152,6 +161,34 @@ def test_accounts_are_listed_up_to_a_limit(place: Place) -> None:
     assert (len(document["accounts"]), document["more"]) == (1, True)
     assert place.ok("accounts", "--limit", "1").err == "there are more than 1; --limit shows more\n"
     assert made <= {each["account"] for each in place.json("accounts")["accounts"]}
+
+
+def test_account_is_restricted(place: Place) -> None:
+    """What is said takes the place of what was, is shown in the list, and is taken away again."""
+    account = make_account(place)
+    rules = ["--name", "lan.example", "--name", "10.0.0.0/8", "--deny", "secret.lan.example", "--profile", "short"]
+    first = place.json("accounts", "restrict", account, *rules)
+    expected = {"names": ["lan.example", "10.0.0.0/8"], "deny": ["secret.lan.example"], "profiles": ["short"]}
+    assert first == {"account": account, **expected}
+    [listed] = [each for each in place.json("accounts")["accounts"] if each["account"] == account]
+    assert expected == {field: listed[field] for field in expected}
+    said = "only lan.example, 10.0.0.0/8; never secret.lan.example; profiles short"
+    assert said in place.ok("accounts").out
+    assert (
+        place.ok("accounts", "restrict", account, "--deny", "b.example").out == f"account {account}: never b.example\n"
+    )
+    assert place.ok("accounts", "restrict", account, "--clear").out == f"account {account}: anything\n"
+    [row] = [line for line in place.ok("accounts").out.splitlines() if line.startswith(account)]
+    assert "anything" in row
+
+
+def test_ended_account_is_not_restricted(place: Place) -> None:
+    """There is nothing to restrict any more."""
+    account = make_account(place)
+    place.ok("accounts", "deactivate", account)
+    result = place.call("accounts", "restrict", account, "--deny", "a.example")
+    assert result.code == 4
+    assert result.line.startswith(f"account {account}: it was revoked at 20")
 
 
 def test_account_is_ended_with_its_orders(place: Place) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from stages.account import AccountStatus
 from stages.outcome import Advance, Wait
+from stages.restriction import Restriction
 from stages.session import Problem, State
 from stages.store.account_moves import (
     Limit,
@@ -14,10 +15,11 @@ from stages.store.account_moves import (
     create_credential,
     deactivate,
     new_account,
+    restrict_account,
     update_account,
     withdraw_credential,
 )
-from stages.store.account_records import account_fields
+from stages.store.account_records import account_fields, restriction_fields
 from stages.store.moves import Move
 from tests.store.world import KEEP, NOW, World, aid, diff, sid, thumb
 
@@ -31,6 +33,7 @@ CREDENTIAL = {
     "key": "secret",
     "created": str(NOW),
     "names": "[]",
+    "deny": "[]",
     "profiles": "[]",
     "expires": "0",
     "single": "False",
@@ -207,6 +210,28 @@ async def test_update_account_writes_no_other_field(world: World, field: str) ->
     assert before == await world.state()
 
 
+async def test_restrict_account_takes_the_place_of_what_was(world: World) -> None:
+    """The rules are those of the last time, the same again changes nothing, and none are no field."""
+    await world.account()
+    before = await world.state()
+    first = restrict_account(aid(1), restriction_fields(Restriction(("a.example",), (), ("server",))))
+    assert await world.client(first) == ["ok"]
+    second = restrict_account(aid(1), restriction_fields(Restriction(deny=("10.0.0.0/8",))))
+    assert [await world.client(second), await world.client(second)] == [["ok"], ["ok"]]
+    rules = {"names": "[]", "deny": '["10.0.0.0/8"]', "profiles": "[]"}
+    assert {f"account:{aid(1)}": rules} == diff(before, await world.state())
+    assert await world.client(restrict_account(aid(1), {})) == ["ok"]
+    assert before == await world.state()
+
+
+async def test_restrict_account_writes_no_other_field(world: World) -> None:
+    """Nothing changes where something else is among the rules."""
+    await world.account()
+    before = await world.state()
+    assert await world.client(restrict_account(aid(1), {"names": "[]", "status": "x"})) == ["error", "no rule"]
+    assert before == await world.state()
+
+
 async def test_deactivate_cancels_what_has_no_certificate(world: World) -> None:
     """Orders in a queue and in flight end with the account; the issued one, the dead one and a stranger's go on."""
     await world.account(1), await world.account(2)
@@ -251,6 +276,7 @@ async def test_deactivate_passes_by_what_cannot_be_read(world: World) -> None:
     "move",
     [
         update_account(aid(1), account_fields(contact=[])),
+        restrict_account(aid(1), {}),
         change_key(aid(1), thumb(1), thumb(2), "{}"),
         deactivate(aid(1), ENDED, KEEP, NOW, AccountStatus.REVOKED),
     ],

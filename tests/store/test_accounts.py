@@ -241,6 +241,7 @@ def credential(number: int) -> Credential:
         lambda size: bytes([number]) * size,
         NOW + number,
         names=("a.example", "10.0.0.0/8"),
+        deny=("x.a.example",),
         profiles=("server",),
         expires=NOW + DAY,
         single=True,

@@ -10,10 +10,11 @@ import pytest
 
 from stages.external import make_credential
 from stages.outcome import Advance, Reject, Retry, Wait
+from stages.restriction import Restriction
 from stages.session import ChallengeData, Problem, State
 from stages.store import moves
-from stages.store.account_moves import Limit, deactivate, new_account, order, renew_by
-from stages.store.account_records import account_fields
+from stages.store.account_moves import Limit, deactivate, new_account, order, renew_by, restrict_account
+from stages.store.account_records import account_fields, restriction_fields
 from stages.store.accounts import create_credential
 from stages.store.certificates import next_crl_number
 from stages.store.door import write_intent
@@ -93,6 +94,7 @@ async def accounts_run(world: World) -> None:
     fields = account_fields(jwk="{}", contact=["mailto:a@a.example"], terms=NOW, binding="{}")
     limits = [Limit("new_accounts", "::1", 5, 60)]
     await world.client(new_account(aid(1), thumb(1), fields, credential.kid, NOW, limits))
+    await world.client(restrict_account(aid(1), restriction_fields(Restriction(("a.example",)))))
     old, new = (
         order(sid(number), ["a.example"], OURS, NOW, aid(1), [], replaces, asked=["A.example"])
         for number, replaces in ((21, ""), (22, "15"))

@@ -40,7 +40,7 @@ local OK, KEPT, MOVES = {'ok'}, {'ok', 'kept'}, {}
 local UNFENCED = {
   submit = true, ready = true, finalize = true, deliver = true, cancel = true, revoke = true, order = true,
   new_account = true, update_account = true, deactivate = true, change_key = true, renew_by = true,
-  create_credential = true, withdraw_credential = true,
+  restrict_account = true, create_credential = true, withdraw_credential = true,
 }
 
 if TOKEN ~= '' and call('GET', LEASE) ~= TOKEN then return redis.error_reply('LEASE lost') end

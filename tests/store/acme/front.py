@@ -28,6 +28,7 @@ from stages.testchallenge import TestChallenge
 from supervisor.acme.delivery import Deliveries
 from supervisor.acme.desk import Desk
 from supervisor.acme.door import Door
+from supervisor.acme.entitlement import Entitlement
 from supervisor.acme.http.message import Request
 from supervisor.acme.nonces import Nonces
 from supervisor.acme.urls import Urls
@@ -139,12 +140,13 @@ class Front:
         def domain() -> Domain:
             return self.domain
 
+        permits = Entitlement(self.world.store, _permits)
         stages: dict[State, Any] = {
             State.MAKECHALLENGE: MakeChallenge(lambda: domain().makechallenge, clock, os.urandom),
             State.TESTCHALLENGE: TestChallenge(
                 self.net, lambda: domain().testchallenge, clock, _unobserved, URLS.account
             ),
-            State.ISSUE: Issue(self.issuer, self.committer, lambda: domain().issue, clock, os.urandom, _permits),
+            State.ISSUE: Issue(self.issuer, self.committer, lambda: domain().issue, clock, os.urandom, permits),
             State.DONE: Done(lambda: domain().done, clock),
         }
 

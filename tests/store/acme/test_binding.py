@@ -183,7 +183,7 @@ async def test_credential_of_an_account(office: Office) -> None:
     await withdraw_credential(store, credential.kid, NOW)
     found = await credential_of(store, made)
     assert found is not None
-    assert (found.kid, found.names) == (credential.kid, ("a.example",))
+    assert (found.kid, found.restriction.names) == (credential.kid, ("a.example",))
     await office.world.redis.delete(office.world.keys.credential(credential.kid))
     assert (await refused(credential_of(store, made))).kind == "unauthorized"
     assert await credential_of(store, replace(made, eab="")) is None

@@ -1,13 +1,23 @@
+"""Orders of accounts that the operator has restricted, by their credential or by themselves."""
+
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from stages.external import Credential, make_credential
+from stages.outcome import Reject, Retry
+from stages.restriction import Restriction
+from stages.session import Problem, Session, State
+from stages.store.account_moves import restrict_account
+from stages.store.account_records import restriction_fields
 from stages.store.accounts import create_credential
+from supervisor.acme.entitlement import Entitlement
+from tests.harness.acme_moves import csr_for, session_of
 from tests.store.acme.client import signing_key
 from tests.store.acme.front import URLS, Client, Front, opened
 from tests.store.world import NOW, World
@@ -52,3 +62,109 @@ async def test_bound_account_asks_for_profiles_of_its_credential_only(world: Wor
         assert (await client.order("a.example")).json["profile"] == "short"
         assert (await client.order("a.example", profile="long")).json["profile"] == "long"
         assert (await client.order("a.example", profile="default")).problem == (400, "invalidProfile")
+
+
+async def restrict(front: Front, client: Client, restriction: Restriction) -> None:
+    """What the operator does with `accounts restrict`."""
+    account = URLS.account_id(client.kid)
+    assert await front.world.client(restrict_account(account, restriction_fields(restriction))) == ["ok"]
+
+
+async def test_restricted_account_asks_for_its_names_only(world: World) -> None:
+    """What its own rules and those of its credential both allow is issued; each other name has its subproblem."""
+    async with opened(world) as front:
+        client = await bound(front, names=["a.example", "b.example"], deny=["secret.a.example"])
+        await restrict(front, client, Restriction(deny=("b.example",)))
+        names = ["x.a.example", "secret.a.example", "x.b.example", "c.example"]
+        answer = await client.order(*names)
+        assert answer.problem == (400, "rejectedIdentifier")
+        assert [each["identifier"]["value"] for each in answer.json["subproblems"]] == names[1:]
+        assert (await client.issued("x.a.example")).json["status"] == "valid"
+        await restrict(front, client, Restriction())
+        assert (await client.order("x.b.example")).status == 201
+
+
+async def test_restricted_account_asks_for_its_profiles_only(world: World) -> None:
+    """Without a profile the order gets the first that it may have; another one is invalidProfile."""
+    async with opened(world) as front:
+        front.configure(profiles={"default": {}, "short": {"validity": "1d"}})
+        client = await front.client()
+        await restrict(front, client, Restriction(profiles=("short",)))
+        assert (await client.order("a.example")).json["profile"] == "short"
+        assert (await client.order("a.example", profile="default")).problem == (400, "invalidProfile")
+
+
+@pytest.mark.parametrize(
+    ("restriction", "kind"),
+    [
+        (Restriction(names=("b.example",)), "rejectedIdentifier"),
+        (Restriction(deny=("a.example",)), "rejectedIdentifier"),
+        (Restriction(profiles=("short",)), "invalidProfile"),
+    ],
+)
+async def test_account_restricted_after_its_order(world: World, restriction: Restriction, kind: str) -> None:
+    """The order is proven, and the certificate is refused all the same; the problem says why."""
+    async with opened(world) as front:
+        front.configure(profiles={"default": {}, "short": {"validity": "1d"}})
+        client = await front.client()
+        order = await client.proven("a.example")
+        await restrict(front, client, restriction)
+        answer = await client.finalize(order, csr_for(["a.example"]))
+    assert answer.status == 200
+    assert answer.json["status"] == "invalid"
+    assert answer.json["error"]["type"].rsplit(":", 1)[1] == kind
+    assert "this account may" in answer.json["error"]["detail"]
+
+
+async def test_account_that_may_have_its_order_still(world: World) -> None:
+    """A restriction that allows the names and the profile stands in nobody's way."""
+    async with opened(world) as front:
+        client = await front.client()
+        order = await client.proven("a.example")
+        await restrict(front, client, Restriction(("a.example",), ("x.a.example",), ("default",)))
+        assert (await client.finalize(order, csr_for(["a.example"]))).json["status"] == "valid"
+
+
+@pytest.mark.parametrize("lost", ["account", "credential"])
+async def test_order_of_an_account_that_was_lost(world: World, lost: str) -> None:
+    """Where nobody knows any more what the account may have, nothing is issued."""
+    async with opened(world) as front:
+        client = await bound(front, names=["a.example"])
+        session = session_of(await client.proven("a.example"))
+        account = URLS.account_id(client.kid)
+        kid = (await world.redis.hget(world.keys.account(account), "eab")).decode()
+        await world.redis.delete(world.keys.account(account) if lost == "account" else world.keys.credential(kid))
+        entitlement = Entitlement(world.store, _permitted)
+        refusal = await entitlement(await world.whole(session), {})
+    assert isinstance(refusal, Reject)
+    assert refusal.problem.kind == "unauthorized"
+
+
+async def test_order_of_an_account_that_cannot_be_read(world: World) -> None:
+    """It is tried again, for somebody may mend the record."""
+    async with opened(world) as front:
+        client = await front.client()
+        session = session_of(await client.proven("a.example"))
+        await world.redis.hset(world.keys.account(URLS.account_id(client.kid)), "names", "[")
+        refusal = await Entitlement(world.store, _permitted)(await world.whole(session), {})
+    assert isinstance(refusal, Retry)
+
+
+async def test_session_of_the_command_line_is_not_asked_about(world: World) -> None:
+    """What comes next decides, for a session without an account and for one whose account is none of ACME."""
+    for account in ("", "somebody"):
+        session = Session(id="ab" * 32, created=NOW, live=True, state=State.ISSUE, account=account)
+        assert await Entitlement(world.store, _permitted)(session, {}) is None
+        assert await Entitlement(world.store, _forbidden)(session, {}) is FORBIDDEN
+
+
+FORBIDDEN = Reject(Problem("caa", "no"))
+
+
+async def _permitted(session: Session, methods: Mapping[str, tuple[str, ...]]) -> None:
+    """Permit everything."""
+
+
+async def _forbidden(session: Session, methods: Mapping[str, tuple[str, ...]]) -> Reject:  # noqa: ARG001  as Permits
+    """Permit nothing."""
+    return FORBIDDEN

@@ -6,9 +6,17 @@ import pytest
 
 from stages.account import Account, AccountStatus
 from stages.external import make_credential
-from stages.store.account_records import account_fields, credential_fields, read_account, read_credential
+from stages.restriction import Restriction
+from stages.store.account_records import (
+    account_fields,
+    credential_fields,
+    read_account,
+    read_credential,
+    restriction_fields,
+)
 from stages.store.records import Garbled
 
+RESTRICTION = Restriction(("a.example",), ("x.a.example", "10.0.0.0/8"), ("server",))
 HASH = {"created": "5", "status": "valid", "jwk": "{}", "thumbprint": "t", "eab": ""}
 
 
@@ -39,7 +47,8 @@ def test_an_account_is_read_with_little_and_with_all() -> None:
         eab="k",
         binding="{}",
         ended=7,
-    ) == read_account("a", {**HASH, **more, "ended": "7"})
+        restriction=RESTRICTION,
+    ) == read_account("a", {**HASH, **more, "ended": "7", **restriction_fields(RESTRICTION)})
 
 
 @pytest.mark.parametrize(
@@ -55,6 +64,9 @@ def test_an_account_is_read_with_little_and_with_all() -> None:
         ("contact", "{}", "record"),
         ("contact", "[1]", "record"),
         ("ended", "x", "record"),
+        ("names", "[]", "deny"),
+        ("profiles", "[]", "names"),
+        ("names", "[", "record"),
     ],
 )
 def test_a_garbled_account_names_what_is_wrong(field: str, value: str | None, named: str) -> None:
@@ -68,9 +80,25 @@ def test_a_garbled_account_names_what_is_wrong(field: str, value: str | None, na
 def test_a_credential_is_read_as_it_was_written() -> None:
     """There and back, with everything set."""
     made = make_credential(
-        bytes, 5, names=("a.example",), profiles=("server",), expires=9, single=True, note="for the shop"
+        bytes,
+        5,
+        names=("a.example",),
+        deny=("x.a.example",),
+        profiles=("server",),
+        expires=9,
+        single=True,
+        note="for the shop",
     )
     assert made == read_credential(made.kid, credential_fields(made))
+
+
+@pytest.mark.parametrize("rules", [{"names": '["a b"]'}, {"deny": '["10.0.0.1/8"]'}, {"profiles": '["a b"]'}])
+def test_a_rule_that_cannot_be_used_makes_its_record_garbled(rules: dict[str, str]) -> None:
+    """Nobody is let through because a rule cannot be understood."""
+    with pytest.raises(Garbled):
+        read_account("a", {**HASH, **restriction_fields(Restriction()), **rules})
+    with pytest.raises(Garbled):
+        read_credential("k", {**credential_fields(make_credential(bytes, 5)), **rules})
 
 
 @pytest.mark.parametrize("field", list(credential_fields(make_credential(bytes, 5))))

@@ -35,6 +35,20 @@ MOVES.update_account = function(op)
   return OK
 end
 
+-- restrict_account: what the account may ask for, in place of what was; without fields, whatever the CA allows.
+-- op: {'restrict_account', id, fields (flat)}: `names`, `deny` and `profiles` only.
+-- Returns {'ok'}, {'refused', 'unknown' or 'not valid'}.
+MOVES.restrict_account = function(op)
+  local status = call('HGET', account_key(op[2]), 'status')
+  if status ~= 'valid' then return {'refused', status and 'not valid' or 'unknown'} end
+  for i = 1, #op[3], 2 do
+    if op[3][i] ~= 'names' and op[3][i] ~= 'deny' and op[3][i] ~= 'profiles' then return {'error', 'no rule'} end
+  end
+  call('HDEL', account_key(op[2]), 'names', 'deny', 'profiles')
+  if #op[3] > 0 then call('HSET', account_key(op[2]), unpack(op[3])) end
+  return OK
+end
+
 -- deactivate: the account is at its end (RFC 8555 7.3.6), by its client or by the operator; so are its orders that
 -- have no certificate. Its key stays taken.
 -- op: {'deactivate', id, status, at (seconds), error (JSON), keep (seconds), story line}
