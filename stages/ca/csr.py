@@ -211,7 +211,7 @@ def _check_names(asked: tuple[str, ...], names: tuple[str, ...]) -> None:
 def _check_common_names(request: x509.CertificateSigningRequest, names: tuple[str, ...]) -> None:
     try:
         attributes = request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    except ValueError:
+    except (ValueError, TypeError):  # the latter for a text that is a BIT STRING
         raise Refused("badCSR", "subject", "the subject cannot be read") from None
     for attribute in attributes:
         if not isinstance(attribute.value, str) or attribute.value.lower() not in names:

@@ -170,13 +170,19 @@ def extension_request(*extensions: bytes) -> bytes:
     return sequence(oid("1.2.840.113549.1.9.14"), tlv(0x31, sequence(*extensions)))
 
 
-def raw_csr(*attributes: bytes, spki: bytes = b"", version: int = 0, algorithm: str = "1.2.840.10045.4.3.2") -> bytes:
+def raw_csr(
+    *attributes: bytes,
+    spki: bytes = b"",
+    version: int = 0,
+    algorithm: str = "1.2.840.10045.4.3.2",
+    subject: bytes = b"\x30\x00",
+) -> bytes:
     """A request put together by hand; signed by `key()` unless another `spki` is given."""
     own = key()
     assert isinstance(own, ec.EllipticCurvePrivateKey)
     if not spki:
         spki = x509.load_der_x509_csr(make_csr()).public_key().public_bytes(*SPKI)
-    info = sequence(integer(version), b"\x30\x00", spki, tlv(0xA0, *attributes))
+    info = sequence(integer(version), subject, spki, tlv(0xA0, *attributes))
     signature = own.sign(info, ec.ECDSA(hashes.SHA256()))
     return sequence(info, sequence(oid(algorithm)), tlv(0x03, b"\x00", signature))
 

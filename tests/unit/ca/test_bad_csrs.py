@@ -371,6 +371,15 @@ BAD: list[tuple[str, Callable[[], bytes | str], str, str]] = [
         "common name",
         "not one of",
     ),
+    (
+        "common name of bits",
+        lambda: raw_csr(
+            extension_request(san_extension(tlv(0x82, b"a.example"), tlv(0x82, b"b.example"))),
+            subject=sequence(tlv(0x31, sequence(oid("2.5.4.3"), tlv(0x03, b"\x00\x01")))),
+        ),
+        "subject",
+        "cannot be read",
+    ),
 ]
 
 
