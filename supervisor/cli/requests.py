@@ -13,12 +13,16 @@ from supervisor.build import Domain, issuer
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request that passed: its names, its PEM, its profile's name, and what its key authorizations end in."""
+    """A request that passed: its names, its PEM, its profile's name, and what its key authorizations end in.
+
+    `spki` is the SHA-256 (lower-case hex) of its key, which the caller still has to look up among the blocked ones.
+    """
 
     names: tuple[str, ...]
     csr: str
     profile: str
     thumbprint: str
+    spki: str
 
     def fields(self) -> dict[str, str]:
         """The session's fields."""
@@ -41,7 +45,7 @@ def check_request(csr: bytes, profile: str | None, domain: Domain, now: int) -> 
     domain.profiles[wanted].usages_for(checked.key_type)
     _check_constraints(domain, names, now)
     pem = x509.load_der_x509_csr(checked.der).public_bytes(Encoding.PEM).decode("ascii")
-    return Request(names, pem, wanted, thumbprint(csr))
+    return Request(names, pem, wanted, thumbprint(csr), checked.spki_sha256)
 
 
 def _check_constraints(domain: Domain, names: tuple[str, ...], now: int) -> None:

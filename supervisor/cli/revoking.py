@@ -30,13 +30,17 @@ from supervisor.upkeep.crl import Published, Written, crl_lacks, read_crl, write
 def revoke(invocation: Invocation, serial: str, reason: str) -> None:
     """Revoke the certificate with this serial number (hex), for good, and write the CRL at once.
 
-    Doing it again writes the CRL again; the first reason and time stay.
+    Doing it again writes the CRL again; the first reason and time stay. With keyCompromise its key is blocked, also
+    where the certificate was revoked before for another reason.
     """
     settings, wanted, code = invocation.settings(), parse_serial(serial), parse_reason(reason, "--reason")
     issuing = issuer(settings, invocation.now)
 
     async def work(store: Store) -> tuple[Certificate, Written]:
-        answer = await store.move(moves.revoke(wanted, int(code), invocation.now))
+        spki = ""
+        if code is Reason.KEY_COMPROMISE and (known := await read_certificate(store, wanted)):
+            spki = known.spki
+        answer = await store.move(moves.revoke(wanted, int(code), invocation.now, spki))
         found = await read_certificate(store, wanted)
         if found is None or answer == ["refused", "unknown"]:
             raise unknown(wanted)
@@ -51,14 +55,18 @@ def revoke(invocation: Invocation, serial: str, reason: str) -> None:
     if found.reason != code:
         stays = _label(found.reason)
         why = f"it was revoked before, at {output.when(found.revoked)}; the reason stays {stays}"
+        if code is Reason.KEY_COMPROMISE:
+            why += "; its key is blocked from now on"
         raise Failure(ExitCode.INPUT, f"serial {wanted}", why, "alreadyRevoked")
     if invocation.json:
         made = {"serial": wanted, "names": list(found.names), "revoked": found.revoked, "reason": _label(found.reason)}
-        output.document(made | {"crl": _written(written)})
+        output.document(made | {"key_blocked": code is Reason.KEY_COMPROMISE, "crl": _written(written)})
         return
     output.line(
         f"revoked {wanted} ({output.some(found.names)}) at {output.when(found.revoked)}: {_label(found.reason)}"
     )
+    if code is Reason.KEY_COMPROMISE:
+        output.line("its key is blocked: no certificate and no account for it")
     _say(written)
 
 

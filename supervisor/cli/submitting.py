@@ -11,8 +11,10 @@ import click
 import msgspec
 
 from stages.ca.csr import MAX_CSR_BYTES
+from stages.errors import Refused
 from stages.session import Delivery, Session
 from stages.store import moves
+from stages.store.accounts import blocked_keys
 from stages.store.store import Store
 from supervisor.build import Domain
 from supervisor.cli import output
@@ -61,6 +63,8 @@ def submit(
     move = moves.submit(session, request.names, request.fields(), invocation.now)
 
     async def enter(store: Store) -> tuple[Session, bool]:
+        if request.spki in await blocked_keys(store):
+            raise Refused("badCSR", "public key", "it was revoked as compromised; make another key")
         await store.move(move)
         living = bool(await alive(store))
         return await until_challenged(store, session, CHALLENGES_WITHIN if living else 0), living

@@ -93,14 +93,14 @@ def place(tmp_path_factory: pytest.TempPathFactory, web: Web) -> Iterator[Place]
         assert process.wait() == 0
 
 
-def submit(place: Place) -> Any:
-    (place.folder / "csr.pem").write_bytes(make_csr(["127.0.0.1"]))
+def submit(place: Place, signer: ec.EllipticCurvePrivateKey | None = None) -> Any:
+    (place.folder / "csr.pem").write_bytes(make_csr(["127.0.0.1"], signer=signer))
     return place.json("submit", place.folder / "csr.pem")
 
 
 def test_certificate_is_got_confirmed_and_revoked(place: Place, web: Web) -> None:
     """From the request to the CRL; the story has every move, the evidence says what was seen."""
-    submitted = submit(place)
+    submitted = submit(place, ec.generate_private_key(ec.SECP256R1()))
     session = submitted["session"]
     assert [each["type"] for each in submitted["publish"]] == ["http-01"]
     web.publish(submitted["publish"])
@@ -141,11 +141,14 @@ def test_certificate_is_got_confirmed_and_revoked(place: Place, web: Web) -> Non
     assert isinstance(key, ec.EllipticCurvePublicKey)
     assert crl.is_signature_valid(key)
     assert [leaf.serial_number] == [entry.serial_number for entry in crl]
+    assert revoked["key_blocked"] is True
     again = place.json("revoke", serial, "--reason", "keyCompromise")
     assert (revoked["revoked"], revoked["crl"]["number"] + 1) == (again["revoked"], again["crl"]["number"])
     other = place.call("revoke", serial, "--reason", "superseded")
     assert other.code == 4
     assert "the reason stays keyCompromise" in other.line
+    refused = place.call("submit", place.folder / "csr.pem")
+    assert (refused.code, refused.line) == (4, "public key: it was revoked as compromised; make another key")
     found = place.json("crl")
     assert (True, [serial]) == (found["complete"], [entry["serial"] for entry in found["revoked"]])
     assert len(place.json("certificates", "--revoked")["certificates"]) == 1
