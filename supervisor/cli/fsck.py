@@ -29,7 +29,7 @@ LISTED: Final = 1000
 @click.option("--repair", is_flag=True, help="Let recovery put back what it can; needs a store without a supervisor.")
 @click.pass_obj
 def fsck(invocation: Invocation, repair: bool) -> int:  # noqa: FBT001  click gives flags so
-    """Compare sessions, queues, in-flight lists, certificates and the CRL, and list every breach of a law.
+    """Compare sessions, queues, in-flight lists, accounts, certificates and the CRL, and list every breach of a law.
 
     Changes nothing without --repair, and works beside a supervisor. Ends with 10 when a breach is left.
     """

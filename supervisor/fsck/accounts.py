@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from stages.account import ACCOUNT_ID
 from stages.store.account_records import read_account
 from stages.store.records import Garbled
 from stages.store.store import Store
@@ -42,6 +43,14 @@ class ClaimLook(msgspec.Struct, frozen=True, kw_only=True):
     has: str
 
 
+class OrderLook(msgspec.Struct, frozen=True, kw_only=True):
+    """What was seen of one session: the account that it names, "" for none, and whether that lists it."""
+
+    session: str
+    account: str
+    listed: bool
+
+
 def judge_account(look: AccountLook) -> Iterator[Breach]:
     """Every law that an account breaks."""
     where = f"account {look.account}"
@@ -68,6 +77,13 @@ def judge_claim(look: ClaimLook) -> Iterator[Breach]:
     if look.account and look.has != look.thumbprint:
         detail = f"it names {look.account}, which {'has another key' if look.has else 'is not there'}"
         yield Breach("key of no account", f"account key {look.thumbprint}", detail)
+
+
+def judge_order(look: OrderLook) -> Iterator[Breach]:
+    """Every law that an order breaks. A session that names no ACME account breaks none."""
+    if ACCOUNT_ID.fullmatch(look.account) and not look.listed:
+        detail = f"the list of the orders of account {look.account} lacks it"
+        yield Breach("order not in its account's list", f"session {look.session}", detail)
 
 
 class AccountReader:
@@ -100,6 +116,18 @@ class AccountReader:
         return [
             ClaimLook(thumbprint=each, account=account, has=text(found) if isinstance(found, bytes) else "")
             for each, account, found in zip(thumbprints, named, has, strict=True)
+        ]
+
+    async def orders(self, sessions: Sequence[str]) -> list[OrderLook]:
+        """A page of sessions, each with the account that it names, and whether that lists it."""
+        keys = self._keys
+        answers = await self._all([("hget", keys.session(session), "account") for session in sessions])
+        accounts = [text(answer) if isinstance(answer, bytes) else "" for answer in answers]
+        pairs = list(zip(sessions, accounts, strict=True))
+        scores = await self._all([("zscore", keys.orders(account or "-"), session) for session, account in pairs])
+        return [
+            OrderLook(session=session, account=account, listed=isinstance(score, float))
+            for (session, account), score in zip(pairs, scores, strict=True)
         ]
 
     async def _foreign(self, account: str) -> tuple[str, ...]:

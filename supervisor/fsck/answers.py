@@ -18,12 +18,12 @@ from supervisor.upkeep.crl import read_crl
 _MOST_CHALLENGES: Final = 10_000
 _MOST_DIGITS: Final = 6
 _WRONG_TYPE: Final = "not of the type that the schema says"
-_KINDS: Final = {"certificate", "inflight", "account", "account-key"}
+_KINDS: Final = {"certificate", "inflight", "account", "account-key", "eab"}
 _SESSION_KEY: Final = re.compile(r"([0-9a-f]{64})(?::(names|[1-9][0-9]{0,4}))?")
 
 
 class Named(msgspec.Struct, frozen=True):
-    """What a key's name says: `kind` is "session", "child", "certificate", "inflight", "account" or "account-key"."""
+    """What a key's name says: `kind` is one of _KINDS, "session" or "child"."""
 
     kind: str
     id: str

@@ -22,7 +22,7 @@ class Breach(msgspec.Struct, frozen=True):
     Attributes:
         law: a short name of what does not hold, always the same for the same fault.
         where: "session <id>", "certificate <serial>", "in-flight list <supervisor>", "account <id>",
-            "account key <thumbprint>" or "crl".
+            "account key <thumbprint>", "credential <kid>" or "crl".
         detail: one sentence for people.
         mend: who mends it.
     """

@@ -15,9 +15,10 @@ import msgspec
 
 from stages.store.scanning import fingerprint
 from stages.store.store import Store
-from supervisor.fsck.accounts import AccountReader, judge_account, judge_claim
+from supervisor.fsck.accounts import AccountReader, judge_account, judge_claim, judge_order
 from supervisor.fsck.breach import Breach, Mend
 from supervisor.fsck.certificates import judge_certificate, judge_crl
+from supervisor.fsck.credentials import CredentialReader, judge_credential
 from supervisor.fsck.reading import PAGE, Around, Reader
 from supervisor.fsck.sessions import judge_session
 
@@ -44,7 +45,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What is looked at again: `kind` is "session", "certificate", "inflight", "account", "account-key" or "crl"."""
+    """What is looked at again; `kind` is as in `Named`, and "order" (a session beside its account) and "crl"."""
 
     kind: str
     id: str = ""
@@ -66,11 +67,13 @@ class _Check:
         self._clock = store.clock
         self._reader = Reader(store)
         self._accounts = AccountReader(store)
+        self._credentials = CredentialReader(store)
         self._crl_file = crl_file
         self._keep = certificates_keep
         self._sessions: set[int] = set()
         self._children: set[str] = set()
         self._certificates: dict[str, None] = {}
+        self._kids: set[str] = set()
         self._owners: dict[int, str] = {}
         self._suspects: dict[Target, set[Breach]] = {}
 
@@ -94,7 +97,7 @@ class _Check:
 
     async def _walk(self, around: Around) -> None:
         """By the names of the keys: all that is on record, and what was left without a session."""
-        pages: dict[str, list[str]] = {"session": [], "certificate": [], "account": [], "account-key": []}
+        pages: dict[str, list[str]] = {"session": [], "certificate": [], "account": [], "account-key": [], "eab": []}
         async for named in self._reader.names():
             if named.kind == "child":
                 if fingerprint(named.id) not in self._sessions:
@@ -117,6 +120,10 @@ class _Check:
         elif kind == "account" and ids:
             for account in await self._accounts.accounts(ids):
                 self._suspect(Target(kind, account.account), judge_account(account))
+        elif kind == "eab" and ids:
+            self._kids.update(ids)
+            for credential in await self._credentials.credentials(ids):
+                self._suspect(Target(kind, credential.kid), judge_credential(credential))
         elif ids:
             for claim in await self._accounts.claims(ids):
                 self._suspect(Target(kind, claim.thumbprint), judge_claim(claim))
@@ -130,12 +137,16 @@ class _Check:
                 missing.append(session)
         await self._look_again([Target("session", session) for session in missing], first=True)
         await self._certified([each async for each in self._reader.indexed() if each not in self._certificates])
+        kids = [kid async for kid in self._credentials.indexed() if kid not in self._kids]
+        await self._look_again([Target("eab", kid) for kid in kids], first=True)
 
     async def _seen(self, ids: list[str], around: Around) -> None:
         fresh = list(dict.fromkeys(each for each in ids if fingerprint(each) not in self._sessions))
         self._sessions.update(map(fingerprint, fresh))
         for look in await self._reader.sessions(fresh, around) if fresh else []:
             self._suspect(Target("session", look.session), judge_session(look, self._now(), self._keep))
+        for order in await self._accounts.orders(fresh) if fresh else []:
+            self._suspect(Target("order", order.session), judge_order(order))
 
     async def _certified(self, serials: list[str]) -> None:
         fresh = list(dict.fromkeys(each for each in serials if each not in self._certificates))
@@ -162,6 +173,10 @@ class _Check:
             return judge_session(await self._reader.session(target.id), now, self._keep)
         if target.kind == "certificate":
             return judge_certificate(await self._reader.certificate(target.id, target.twin))
+        if target.kind == "order":
+            return list(judge_order((await self._accounts.orders([target.id]))[0]))
+        if target.kind == "eab":
+            return list(judge_credential((await self._credentials.credentials([target.id]))[0]))
         if target.kind == "account":
             return list(judge_account((await self._accounts.accounts([target.id]))[0]))
         if target.kind == "account-key":

@@ -9,12 +9,15 @@ from typing import Any
 import anyio.lowlevel
 import pytest
 
+from stages.external import make_credential
 from stages.session import Problem, State
 from stages.store import account_moves
+from stages.store.accounts import create_credential
 from supervisor.fsck import Mend, Report, check
 from tests.store.world import NOW, World, aid, certificate, sid, thumb
 
 DAY = 86_400
+KNOWN = make_credential(bytes, NOW)
 Damage = Callable[[World], Awaitable[Any]]
 
 
@@ -34,6 +37,7 @@ async def populate(world: World) -> None:
         await world.redis.lrem(world.keys.pending[0], 0, sid(number))
     await world.redis.zadd(world.keys.delayed[0], {sid(3): NOW + 50})
     await world.account(1), await world.account(2)
+    await create_credential(world.store, KNOWN)
     await world.order(6)
     await world.client(account_moves.deactivate(await world.account(3), Problem("unauthorized", "no"), 9, NOW))
 
@@ -135,6 +139,25 @@ async def test_fsck_done_without_certificate(world: World, tmp_path: Path) -> No
             f"account {aid(9)}",
             lambda w: w.redis.zadd(f"account:{aid(9)}:orders", {sid(6): 1}),
         ),
+        (
+            "order not in its account's list",
+            f"session {sid(6)}",
+            lambda w: w.redis.zrem(f"account:{aid(1)}:orders", sid(6)),
+        ),
+        ("credential not in the index", f"credential {KNOWN.kid}", lambda w: w.redis.delete("eab")),
+        (
+            "credential index against its record",
+            f"credential {KNOWN.kid}",
+            lambda w: w.redis.zadd("eab", {KNOWN.kid: 5}),
+        ),
+        ("credential indexed and not on record", "credential gone", lambda w: w.redis.zadd("eab", {"gone": NOW})),
+        (
+            "credential indexed and not on record",
+            f"credential {KNOWN.kid}",
+            lambda w: w.redis.delete(f"eab:{KNOWN.kid}"),
+        ),
+        ("unreadable", f"credential {KNOWN.kid}", lambda w: w.redis.hdel(f"eab:{KNOWN.kid}", "names")),
+        ("unreadable", "credential odd", lambda w: w.redis.set("eab:odd", "text")),
         ("unreadable", f"account {aid(2)}", lambda w: w.redis.hset(f"account:{aid(2)}", "status", "odd")),
         ("unreadable", f"account {aid(2)}", lambda w: w.redis.hdel(f"account:{aid(2)}", "thumbprint")),
         ("unreadable", f"account {aid(2)}", lambda w: w.redis.set(f"account:{aid(2)}", "text")),
@@ -143,11 +166,12 @@ async def test_fsck_done_without_certificate(world: World, tmp_path: Path) -> No
 async def test_fsck_names_what_is_no_session(
     world: World, tmp_path: Path, law: str, where: str, damage: Damage
 ) -> None:
-    """An index, a list of revocations and an in-flight list that belong to nothing."""
+    """Indexes, lists, accounts and credentials that belong to nothing or contradict one another; no secret is told."""
     await populate(world)
     await damage(world)
     found = (await look(world, tmp_path)).breaches
     assert (law, where) in {(each.law, each.where) for each in found}
+    assert KNOWN.key not in repr(found)
 
 
 @pytest.mark.anyio
