@@ -55,7 +55,7 @@ class Front:
         self._store = store
         self._issuer = issuer
         self._reloader = reloader
-        self._urls = Urls(acme.url, acme.http_base)
+        self._urls = Urls(acme.url)
         self._nonces = Nonces(secrets.token_bytes, time.monotonic, acme.nonce_lifetime)
         self._publisher = Publisher(issuer, lambda: reloader.settings.crl.file, store.clock)
         self._press = Press(store, issuer, lambda: reloader.settings)

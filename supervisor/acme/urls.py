@@ -1,7 +1,8 @@
-"""Every URL of the front door is made and read here, and nowhere else. Pure; all of `supervisor.acme` may import it.
+"""Every ACME URL is made and read here, and nowhere else. Pure; all of `supervisor.acme` may import it.
 
 The base comes from the settings, never from a Host header, so that the URLs which clients keep (account URLs above all)
 outlive restarts and proxies. Ids in a path are checked for their form; whether they exist is the handlers' business.
+The URLs of the CRL and the CA certificates are made by the settings (`Acme.crl_url`) and read in `publishing`.
 """
 
 from __future__ import annotations
@@ -90,14 +91,10 @@ def find(path: str) -> Place | None:
 
 
 class Urls:
-    """The URLs below `base` (such as "https://ca.example.com", no slash at its end).
+    """The URLs below `base` (such as "https://ca.example.com", no slash at its end)."""
 
-    `plain` is the base of what is fetched over plain HTTP, CRL and CA certificates; without it they are below `base`.
-    """
-
-    def __init__(self, base: str, plain: str = "") -> None:
+    def __init__(self, base: str) -> None:
         self.base = base.rstrip("/")
-        self.plain = plain.rstrip("/") or self.base
         acme = f"{self.base}/acme"
         self.directory = f"{acme}/directory"
         self.new_nonce = f"{acme}/new-nonce"
@@ -148,11 +145,3 @@ class Urls:
     def certificate(self, serial: str, alternate: int = 0) -> str:
         """The chain of a certificate; `alternate` counts the other chains from 1."""
         return f"{self._certificates}{serial}/{alternate}" if alternate else f"{self._certificates}{serial}"
-
-    def crl(self, issuer: str) -> str:
-        """The CRL of an issuer (RFC 5280 4.2.1.13)."""
-        return f"{self.plain}/crl/{issuer}.crl"
-
-    def issuer_certificate(self, issuer: str) -> str:
-        """The certificate of an issuer (RFC 5280 4.2.2.1)."""
-        return f"{self.plain}/ca/{issuer}.cer"

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from stages.ca import keys
 from stages.ca.hierarchy import create_intermediate, create_root
 from stages.ca.issuer import Issuer, pem
 from stages.errors import Refused
-from supervisor.acme.urls import Urls
+from supervisor.acme.publishing import Publisher
 from supervisor.build import Domain, alternates, own_addresses
+from supervisor.build import issuer as build_issuer
 from supervisor.config import Settings
+from supervisor.config.checks import clashes
 from tests.unit.ca.making import NOW, YEAR, issuer, key, random_from, second_key
 
 DOOR: dict[str, Any] = {"listen": "127.0.0.1:14000,[::1]:14000", "url": "https://ca.example.org"}
@@ -38,10 +41,26 @@ def test_profile_has_no_url_without_a_server() -> None:
 )
 def test_profile_points_at_the_server(plain: str, acme: dict[str, str]) -> None:
     """Where a profile says nothing, its URLs are those that the server answers at."""
-    made = settings(DOOR | acme, ca={"name": "lan"})
-    profile, urls = Domain(made).profiles["default"], Urls(made.acme.url, made.acme.http_base)
+    profile = Domain(settings(DOOR | acme, ca={"name": "lan"})).profiles["default"]
     assert (f"{plain}/crl/lan.crl", f"{plain}/ca/lan.cer") == (profile.crl_url, profile.ca_issuers_url)
-    assert (urls.crl("lan"), urls.issuer_certificate("lan")) == (profile.crl_url, profile.ca_issuers_url)
+
+
+@pytest.mark.parametrize("name", ["main", "Lan.CA-1_b", ".", "..", "-", "x" * 64])
+def test_what_profiles_point_at_is_published(tmp_path: Path, name: str) -> None:
+    """Whatever ca.name may be beside a server: the issuer has it as its id, and its URLs lead to something."""
+    file, key_file = tmp_path / "ca.pem", tmp_path / "ca.key"
+    signing = key()
+    file.write_text(pem(create_root("Root", signing, YEAR, NOW, random_from(1))))
+    keys.save(key_file, signing)
+    made = settings(DOOR, ca={"name": name, "certificate": str(file), "key": str(key_file), "chain": []})
+    assert list(clashes(made)) == []
+    issuing = build_issuer(made, NOW)
+    assert issuing.id == name
+    publisher = Publisher(issuing, lambda: file, lambda: NOW)
+    profile = Domain(made).profiles["default"]
+    for url in (profile.crl_url, profile.ca_issuers_url):
+        assert url.startswith(made.acme.url)
+        assert publisher.has(url.removeprefix(made.acme.url))
 
 
 def test_profile_keeps_urls_of_its_own() -> None:

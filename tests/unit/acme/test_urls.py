@@ -7,7 +7,7 @@ import pytest
 from supervisor.acme.urls import Kind, Place, Urls, find
 
 BASE = "https://ca.example:8443"
-URLS = Urls(BASE, "http://ca.example")
+URLS = Urls(BASE)
 SESSION, ACCOUNT = "0af" + "1" * 61, "A_-" + "b" * 19
 
 
@@ -86,10 +86,3 @@ def test_requested_url_has_its_query() -> None:
     """What a JWS has to name is the whole URL."""
     assert URLS.requested("/acme/x", "a=b") == f"{BASE}/acme/x?a=b"
     assert URLS.requested("/acme/x") == f"{BASE}/acme/x"
-
-
-def test_crl_and_ca_certificates_have_the_plain_base() -> None:
-    """What is fetched to check certificates is fetched without TLS."""
-    assert URLS.crl("main") == "http://ca.example/crl/main.crl"
-    assert URLS.issuer_certificate("main") == "http://ca.example/ca/main.cer"
-    assert Urls(BASE + "/").crl("main") == f"{BASE}/crl/main.crl"

@@ -132,6 +132,8 @@ def test_overlap(expected: bool, one: str, other: str) -> None:  # noqa: FBT001 
          f'{ON}[admin]\nlisten = "127.0.0.1:14000"'),
         (("ca.name", "must be letters, digits, dots, - and _ when acme.listen is set: the CRL's URL has it"),
          f'ca.name = "a b"\n{ON}'),
+        (("ca.name", "must be letters, digits, dots, - and _ when acme.listen is set: the CRL's URL has it"),
+         f'ca.name = ""\n{ON}'),
         (("acme.http_url", "has no effect without acme.http_listen"), f'{ON}http_url = "http://pki.example.org"'),
         (("acme.listen", f'must be loopback addresses when acme.tls is "off": {NO_TLS}'),
          '[acme]\nlisten = "127.0.0.1:1,10.0.0.1:1"\nurl = "https://ca.example.org"\ntls = "off"'),
