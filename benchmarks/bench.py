@@ -26,7 +26,10 @@ from rich.console import Console  # noqa: E402  as above
 from benchmarks import page, peers  # noqa: E402  as above
 from benchmarks.figures import CannotRun, Figure, Setting, markdown, summary, table  # noqa: E402  as above
 
-MEASURES = ("machinery", "alone", "real", "idle", "recovery", "restart", "memory")
+MEASURES = (
+    *("machinery", "alone", "real", "idle", "recovery", "restart", "memory"),
+    *("acme_orders", "acme_parts", "acme_clients", "acme_connections", "acme_records"),
+)
 _WIDTH = 150
 """Columns where the output is no terminal."""
 
@@ -34,7 +37,7 @@ _WIDTH = 150
 def main() -> int:
     """Run what was asked for; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="smaller runs, less than 100 s in all")
+    parser.add_argument("--short", action="store_true", help="smaller runs, less than 160 s in all")
     parser.add_argument("--only", action="append", choices=MEASURES, help="this measure; may be given again")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the tables into FILE, between its marks")

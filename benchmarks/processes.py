@@ -1,4 +1,4 @@
-"""Starts a side in a process of its own and reads what it found. For `benchmarks.measures` only."""
+"""Starts a side in a process of its own and reads what it found. For measures, and sides that look at others."""
 
 from __future__ import annotations
 
@@ -43,3 +43,8 @@ def cpu_seconds(pid: int) -> float:
 def cpu_nanoseconds(pid: int) -> int:
     """The CPU time of all threads of a process that live, exactly (proc(5), schedstat): for what uses next to none."""
     return sum(int(file.read_text().split()[0]) for file in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+
+
+def resident_bytes(pid: int) -> int:
+    """What a process has in memory (proc(5), statm)."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -28,7 +28,7 @@ DEAD = "dead"
 NAME = "host.example"
 _AT_ONCE = 1000
 _GROUP = 100
-_WAITS = "waits for the client to be ready"
+WAITS = "waits for the client to be ready"
 _DAY = 86_400
 _COPY = """
 local template, id_list, place, due, challenges = ARGV[1], KEYS[1], KEYS[2], ARGV[2], tonumber(ARGV[3])
@@ -111,20 +111,20 @@ async def fill(store: Store, crowd: Crowd) -> None:
 
 async def waiting(store: Store, number: int) -> list[Session]:
     """Sessions that wait for their client and have no CSR yet, each made by the program's own moves; as they are."""
-    maker = await _maker(store)
+    maker = await new_maker(store)
     made: list[Session] = []
     while len(made) < number:
         size = min(_GROUP, number - len(made))
         await maker.submit(size, csr="")
         await maker.make_challenges(await maker.claim(State.MAKECHALLENGE, size))
         sessions = await maker.claim(State.TESTCHALLENGE, size)
-        await maker.commit([(session, Wait(session.expires, note=_WAITS)) for session in sessions])
+        await maker.commit([(session, Wait(session.expires, note=WAITS)) for session in sessions])
         made += sessions
     await maker.lease.yield_()
     return made
 
 
-class _Maker:
+class Maker:
     """Makes sessions as clients and a supervisor do, in groups of any size."""
 
     def __init__(self, store: Store, lease: Lease) -> None:
@@ -156,15 +156,16 @@ class _Maker:
         await self._store.group(group, lease=self.lease, number=next(self._numbers))
 
 
-async def _maker(store: Store) -> _Maker:
+async def new_maker(store: Store) -> Maker:
+    """A maker with a lease of its own, in the name of the dead one."""
     lease = Lease(store.redis, store.keys, DEAD, 3600.0)
     await lease.acquire(who_am_i(), several=True)
-    return _Maker(store, lease)
+    return Maker(store, lease)
 
 
 async def _template(store: Store, kind: Kind, *, csr: str) -> Session:
     """One session of the kind."""
-    maker = await _maker(store)
+    maker = await new_maker(store)
     await maker.submit(1, csr)
     (session,) = await maker.claim(State.MAKECHALLENGE, 1)
     if kind is Kind.NEW:
@@ -172,7 +173,7 @@ async def _template(store: Store, kind: Kind, *, csr: str) -> Session:
     await maker.make_challenges([session])
     (session,) = await maker.claim(State.TESTCHALLENGE, 1)
     if kind is Kind.WAITING:
-        await maker.commit([(session, Wait(session.expires, note=_WAITS))])
+        await maker.commit([(session, Wait(session.expires, note=WAITS))])
     elif kind is Kind.DELAYED:
         await maker.commit([(session, Retry(float(_DAY), "host.example: connection refused"))])
     return session

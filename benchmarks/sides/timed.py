@@ -18,13 +18,20 @@ from types import ModuleType
 from typing import Any
 
 import stages.issue
+from stages.challenges.resolving import DnsResolver
 from stages.challenges.validators import Validators
 from stages.done import Done
 from stages.issue import Issue
 from stages.makechallenge import MakeChallenge
+from stages.store.batch import Reader
 from stages.store.lease import Lease
 from stages.store.store import Store
 from stages.testchallenge import TestChallenge
+from supervisor.acme import door, finalizing
+from supervisor.acme.front import Front
+from supervisor.acme.http.protocol import Connection
+from supervisor.acme.key_cache import KeyCache
+from supervisor.acme.nonces import Nonces
 from supervisor.lifecycle import program
 from supervisor.lifecycle import run as lifecycle
 from supervisor.pipeline import runner
@@ -109,17 +116,36 @@ class _Steps:
 def wrap(clock: Clock) -> None:
     """Put the clock at every door."""
     method, function = clock.coroutine, clock.function
-    for owner, name, part in (
+    steps: list[tuple[Any, str, str]] = [
         (Validators, "validate", "probes"),
+        (DnsResolver, "_lookup", "dns"),
         (Store, "group", "store"),
+        (Store, "script", "store"),
+        (Reader, "_serve", "store"),
+        (Reader, "_ask", "store"),
         (Lease, "renew", "store"),
         (MakeChallenge, "__call__", "stages"),
         (TestChallenge, "__call__", "stages"),
         (Issue, "__call__", "stages"),
         (Done, "__call__", "stages"),
         (Committer, "_exchange", "machinery"),
-    ):
+        (Connection, "_work", "http"),
+        (Front, "_handle", "acme"),
+    ]
+    for owner, name, part in steps:
         setattr(owner, name, method(part, getattr(owner, name)))
+    plain: list[tuple[Any, str, str]] = [
+        (Connection, "data_received", "http"),
+        (Connection, "_reply", "http"),
+        (KeyCache, "of", "jws"),
+        (Nonces, "check", "jws"),
+        (Nonces, "redeem", "jws"),
+        (Nonces, "issue", "jws"),
+        (finalizing, "_check", "crypto"),
+    ]
+    plain += [(door, name, "jws") for name, _ in _from("supervisor.acme.jose", door)]
+    for owner, name, part in plain:
+        setattr(owner, name, function(part, getattr(owner, name)))
     runner.work = method("machinery", runner.work)
     for name, inner in _from("stages.ca", stages.issue):
         setattr(stages.issue, name, function("crypto", inner))
