@@ -1,7 +1,15 @@
 import pytest
 
+from tests.harness.clients.here import lacking
+
 
 @pytest.fixture
 def anyio_backend() -> str:
     """The program runs on asyncio; so do the tests."""
     return "asyncio"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell which tests were left out because this machine lacks what they run."""
+    for client, why in lacking().items():
+        terminalreporter.write_line(f"without the tests of {client}: {why}")

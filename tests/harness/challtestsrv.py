@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from tests.harness.fetching import free_port
+from tests.harness.fetching import service_port
 
 PROGRAM = "pebble-challtestsrv"
 _START = 10.0
@@ -54,7 +54,7 @@ def is_installed() -> bool:
 @contextmanager
 def challtestsrv() -> Iterator[ChallTestSrv]:
     """A server that answers, until the end of the block."""
-    dns, management = free_port(), free_port()
+    dns, management = service_port(), service_port()
     quiet = [word for listener in ("http01", "https01", "tlsalpn01") for word in (f"-{listener}", "")]
     process = subprocess.Popen(
         [

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from typing import NamedTuple
 
 import anyio
+
+_SERVICES = (10_000, 30_000)
+"""Below the ports that systems give to connections."""
 
 
 class Answer(NamedTuple):
@@ -21,6 +25,19 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+def service_port() -> int:
+    """A free TCP and UDP port of 127.0.0.1 that no connection gets by chance, for what listens there later on."""
+    while True:
+        port = random.randrange(*_SERVICES)
+        try:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(type=kind) as tried:
+                    tried.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return port
 
 
 async def fetch(port: int, path: str, method: str = "GET") -> Answer:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from tests.harness.clients.base import EMAIL, Challenge, ClientError, Issued, Renews
-from tests.harness.fetching import free_port
+from tests.harness.fetching import service_port
 
 _SECONDS = 40
 _EVERYTHING = 0.9999999999
@@ -47,7 +47,7 @@ class Caddy(Renews):
 
     @contextmanager
     def _running(self, names: list[str], challenge: Challenge, **policy: Any) -> Iterator[int]:
-        port = self.server.tls_port if challenge == "tls-alpn-01" else free_port()
+        port = self.server.tls_port if challenge == "tls-alpn-01" else service_port()
         config = self.home / "caddy.json"
         config.write_text(json.dumps(self._config(names, challenge, port, policy)))
         self.log = self.home / "caddy.log"

@@ -94,7 +94,7 @@ class Dehydrated(Renews, Revokes, ChangesContact, Deactivates):
             "WELLKNOWN": str(self.wellknown),
             "ALPNCERTDIR": str(self.alpn),
             "HOOK": str(self.dns_hook(_SOLVE)),
-            "KEY_ALGO": "rsa",
+            "KEY_ALGO": "prime256v1",
             "KEYSIZE": "2048",
         }
         if self.binding:

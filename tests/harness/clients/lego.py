@@ -55,7 +55,7 @@ class Lego(Renews, Revokes):
             words += ["--tls", "--tls.port", f"127.0.0.1:{self.server.tls_port}"]
         else:
             words += ["--dns", "exec", "--dns.disable-cp", "--dns.resolvers", self.server.dns.dns]
-            extra = {"EXEC_PATH": str(self.dns_hook(_SOLVE)), "EXEC_POLLING_INTERVAL": "1"}
+            extra = {"EXEC_PATH": str(self.dns_hook(_SOLVE)), "EXEC_SEQUENCE_INTERVAL": "1"}
         return self.run([*words, *command], extra)
 
     def _files(self, names: list[str]) -> Issued:
