@@ -7,7 +7,6 @@ stale is ever served.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +20,7 @@ from stages.store.account_records import account_fields
 from stages.store.accounts import blocked_keys
 from supervisor.acme import binding
 from supervisor.acme.binding import Binding, verify_binding
+from supervisor.acme.counting import counted
 from supervisor.acme.desk import Asked, Desk
 from supervisor.acme.http.message import Response
 from supervisor.acme.jose.jwk import Jwk, jwk_from_text
@@ -30,8 +30,6 @@ from supervisor.config.acme import Acme
 
 CANCELLED: Final = Problem("unauthorized", "the client deactivated the account of this order")
 """Why the orders of a deactivated account are dead (RFC 8555 7.3.6)."""
-IPV6_PREFIX: Final = 64
-"""An IPv6 client has a whole network of addresses (RFC 6177), which counts as one."""
 
 
 def account_object(urls: Urls, account: Account) -> dict[str, Any]:
@@ -110,19 +108,6 @@ async def check_not_blocked(desk: Desk, key: Jwk) -> None:
         raise AcmeProblem("badPublicKey", "jwk: the key is on this CA's list of blocked keys")
 
 
-def counted_address(peer: str) -> str:
-    """Whom a limit for addresses counts: an IPv4 address, or the /64 of an IPv6 address."""
-    try:
-        address = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
-        return "unknown"
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
-
-
 async def _create(desk: Desk, asked: Asked, sent: dict[str, Any]) -> Response:
     settings, now = desk.settings(), int(desk.clock())
     contact = _contacts(sent) if "contact" in sent else ()
@@ -187,7 +172,8 @@ def _limits(settings: Acme, asked: Asked) -> list[account_moves.Limit]:
     limit = settings.limits.new_accounts
     if not limit.count:
         return []
-    who = counted_address(asked.request.peer)
+    request = asked.request
+    who = counted(request.peer, request.headers.get("x-forwarded-for", ""), settings.trusted_proxies)
     return [account_moves.Limit("new_accounts", who, limit.count, limit.per)]
 
 

@@ -17,6 +17,7 @@ from supervisor.config.values import (
     Domain,
     Duration,
     Int,
+    Network,
     OptionalPath,
     Size,
     Span,
@@ -130,6 +131,9 @@ class Acme(Section):
     )
     cors: Bool = setting(
         default=False, sentence="Whether web pages of other origins may use the server (CORS headers)."
+    )
+    trusted_proxies: tuple[Network, ...] = setting(
+        (), "CIDRs of proxies whose X-Forwarded-For says whom limits for addresses count; empty for none."
     )
     limits: AcmeLimits = AcmeLimits()
 

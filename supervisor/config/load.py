@@ -67,8 +67,8 @@ def warnings(settings: Settings) -> list[Problem]:
         reason = "has a password in it; put it into a file and name that in store.password_file"
         found.append(Problem("store.url", hide_password(url), reason))
     count = acme.limits.new_accounts.count
-    if acme.on and acme.tls == "off" and count:
-        reason = "counts all clients together: behind a proxy all have its address; let the proxy limit them"
+    if acme.on and acme.tls == "off" and count and not acme.trusted_proxies:
+        reason = "counts all clients together: they have the proxy's address; name the proxy in acme.trusted_proxies"
         found.append(Problem("acme.limits.new_accounts.count", str(count), reason))
     return found
 

@@ -98,13 +98,14 @@ class Office:
 
 
 class Client:
-    """An ACME client; `kid` is its account's URL once it has one."""
+    """An ACME client; `kid` is its account's URL once it has one, `forwarded` what a proxy says before it."""
 
     def __init__(self, desk: Desk, private: ec.EllipticCurvePrivateKey, peer: str = PEER) -> None:
         self.desk = desk
         self.private = private
         self.peer = peer
         self.kid = ""
+        self.forwarded = ""
 
     @property
     def id(self) -> str:
@@ -125,7 +126,7 @@ class Client:
         by = jws.jwk or jwk_from_text(account.jwk if account else "")
         verify(jws, by)
         asked = Asked(
-            request=Request("POST", path, query, {}, body, self.peer, secure=True),
+            request=Request("POST", path, query, {"x-forwarded-for": self.forwarded}, body, self.peer, secure=True),
             jws=jws,
             account=account,
             key=by,

@@ -14,6 +14,7 @@ from stages.store import account_moves
 from stages.store.accounts import read_account
 from supervisor.acme.accounts import CANCELLED, account, new_account
 from supervisor.acme.http.message import Response
+from supervisor.acme.problems import AcmeProblem
 from tests.store.acme.client import (
     TERMS,
     URLS,
@@ -182,6 +183,26 @@ async def test_new_accounts_limited_by_address(office: Office) -> None:
     assert (await office.client(peer="192.0.2.2").register()).status == 201
     office.world.clock.now += 1800
     assert (await office.client().register()).status == 201
+
+
+async def test_new_accounts_behind_a_proxy(office: Office) -> None:
+    """Each client of a trusted proxy is counted for itself; who is no proxy cannot say whom it is."""
+    limits = {"new_accounts": {"count": 1, "per": "1h"}}
+    office.configure({"limits": limits, "trusted_proxies": ["127.0.0.1"]})
+
+    async def end(peer: str, forwarded: str) -> object:
+        client = office.client(peer=peer)
+        client.forwarded = forwarded
+        try:
+            return (await client.register()).status
+        except AcmeProblem as problem:
+            return problem.kind
+
+    assert await end("127.0.0.1", "192.0.2.8") == 201
+    assert await end("127.0.0.1", "192.0.2.9") == 201
+    assert await end("127.0.0.1", "192.0.2.10, 192.0.2.9") == "rateLimited"
+    assert await end("192.0.2.11", "192.0.2.12") == 201
+    assert await end("192.0.2.11", "192.0.2.13") == "rateLimited"
 
 
 async def test_new_account_key_blocked(office: Office) -> None:

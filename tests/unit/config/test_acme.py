@@ -150,6 +150,8 @@ def test_overlap(expected: bool, one: str, other: str) -> None:  # noqa: FBT001 
         (("acme.limits.new_orders.count", "must be at least 0"), f"{ON}limits.new_orders.count = -1"),
         (("acme.limits.new_order", "unknown key, did you mean acme.limits.new_orders?"),
          f"{ON}limits.new_order.count = 1"),
+        (("acme.trusted_proxies[0]", 'has host bits set; write "10.0.0.0/8"'),
+         f'{ON}trusted_proxies = ["10.0.0.1/8"]'),
         (("acme.limits.new_accounts", "must be a table"), f"{ON}limits.new_accounts = 5"),
         (("acme.tls_names[1]", 'must be a DNS name or an IP address, such as "ca.example.org" or "192.0.2.1"'),
          f'{ON}tls_names = ["ca.example.org", "*.example.org"]'),
@@ -198,6 +200,9 @@ def test_limit_by_address_behind_a_proxy_is_warned_of(tmp_path: Path) -> None:
         "acme.limits.new_accounts.count"
     ]
     assert warnings(read(tmp_path, limited)) == []
+    known = f'{limited}tls = "off"\ntrusted_proxies = ["127.0.0.1", "fd00::/8"]'
+    assert warnings(read(tmp_path, known)) == []
+    assert read(tmp_path, known).acme.trusted_proxies == ("127.0.0.1/32", "fd00::/8")
 
 
 def test_addresses_are_parsed(tmp_path: Path) -> None:
