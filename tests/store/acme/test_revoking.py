@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from stages.ca import hierarchy, keys
+from stages.store import moves
 from stages.store.accounts import blocked_keys
 from stages.store.certificates import Certificate, revocations
 from tests.harness.acme_moves import ES256, Answer
@@ -46,6 +47,37 @@ async def test_account_revokes_its_certificate_once(world: World) -> None:
     assert (found.revoked, found.reason) == (NOW, 4)
     assert revoked == [(found.serial, NOW, 4)]
     assert front.published == 1
+
+
+@pytest.mark.anyio
+async def test_revocation_whose_answer_was_lost_is_a_success(world: World) -> None:
+    """The store went away under it, and the move was made twice: 200, as it would have been; the next one is told."""
+    async with opened(world) as front:
+        client = await front.client()
+        order = await client.issued("a.example")
+        payload = {"certificate": await der_of(client, order), "reason": 4}
+        front.twice.add("revoke")
+        first, again = await client.post(URLS.revoke_cert, payload), await client.post(URLS.revoke_cert, payload)
+        revoked = await revocations(world.store)
+    assert first.status == 200
+    assert again.problem == (400, "alreadyRevoked")
+    assert [(at, reason) for _, at, reason in revoked] == [(NOW, 4)]
+    assert front.published == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("reason", "later"), [(1, 0), (4, 1)])
+async def test_revocation_that_comes_second_is_told(world: World, reason: int, later: int) -> None:
+    """Two at once: another reason or another second is not this request's own work, and the first stays."""
+    async with opened(world) as front:
+        client = await front.client()
+        order = await client.issued("a.example")
+        serial = (await record(front, order)).serial
+        front.first = moves.revoke(serial, reason, NOW - later)
+        answer = await client.post(URLS.revoke_cert, {"certificate": await der_of(client, order), "reason": 4})
+        found = await record(front, order)
+    assert answer.problem == (400, "alreadyRevoked")
+    assert (found.revoked, found.reason) == (NOW - later, reason)
 
 
 @pytest.mark.anyio
