@@ -8,6 +8,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 CLIENTS := .venv-clients
 CLIENTS_READY := $(CLIENTS)/.ready
+DEMO_CLIENT := $(if $(shell command -v lego),,$(CLIENTS_READY))
 CODE := supervisor stages tests packaging benchmarks
 # Most tests wait for processes: one worker for each core, which takes the tests of one file after the other.
 PARALLEL := -n auto --dist loadfile
@@ -20,7 +21,7 @@ LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/bin/pip-compile --quiet --gen
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(READY) ## Watch a whole certificate being issued, in about ten seconds, in a temporary directory.
+demo: $(READY) $(DEMO_CLIENT) ## Watch two certificates being issued, in about ten seconds, in a temporary directory.
 	@$(PY) packaging/demo.py
 
 clients: $(CLIENTS_READY) ## Bring certbot, for the tests with real ACME clients.
@@ -59,7 +60,7 @@ lock: $(READY) ## Bring requirements/*.txt to the newest versions that pyproject
 	@$(LOCK) --upgrade --extra dev -c requirements/run.txt -o requirements/dev.txt pyproject.toml
 	@$(LOCK) --upgrade -o requirements/clients.txt requirements/clients.in
 
-dist: $(READY) ## Build dist/ca-supervisor: the program and all it needs in one file, and try it.
+dist: $(READY) $(DEMO_CLIENT) ## Build dist/ca-supervisor: the program and all it needs in one file, and try it.
 	@sh packaging/dist.sh $(PY)
 
 clean: ## Remove .venv and everything that was built.

@@ -1,7 +1,8 @@
 """A whole certificate, before your eyes: `make demo`. Starts the real program in a temporary directory.
 
 Two names are proven by the real http-01 test, one after a real DNS query; DNS and web server are this program's, on
-loopback. Ends with 1, saying what is off, when anything is; `--program` names another program than the installed one.
+loopback. Then an ACME client that is no part of the project gets a certificate. Ends with 1, saying what is off, when
+anything is; `--program` names another program than the installed one.
 """
 
 from __future__ import annotations
@@ -73,14 +74,20 @@ def serve_dns(asked: list[str]) -> tuple[str, int]:
     return host, port
 
 
-def serve_web(thumbprint: str, asked: list[str]) -> int:
-    """Answer http-01 (RFC 8555 8.3) for any token until the process ends; the port comes back."""
+def serve_web(thumbprint: str, folder: Path, asked: list[str]) -> int:
+    """Answer http-01 (RFC 8555 8.3) until the process ends; the port comes back.
+
+    A token that has a file below `folder` is answered with that file, any other with the key authorization.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             place, _, token = self.path.rpartition("/")
             found = place == "/.well-known/acme-challenge"
-            body = f"{token}.{thumbprint}".encode() if found else b""
+            file = folder / ".well-known" / "acme-challenge" / token
+            body = b""
+            if found:
+                body = file.read_bytes() if file.is_file() else f"{token}.{thumbprint}".encode()
             asked.append(f"{self.headers.get('Host')} from {self.headers.get('User-Agent')}")
             self.send_response(200 if found else 404)
             self.send_header("Content-Length", str(len(body)))
@@ -93,6 +100,13 @@ def serve_web(thumbprint: str, asked: list[str]) -> int:
     server = ThreadingHTTPServer((ADDRESS, 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_port
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as found:
+        found.bind((ADDRESS, 0))
+        return int(found.getsockname()[1])
 
 
 class Demo:
@@ -131,10 +145,14 @@ class Demo:
         """All of it."""
         thumbprint = self.make_request()
         host, port = serve_dns(self.queries)
+        web = self.folder / "www"
+        web.mkdir()
+        url = f"https://localhost:{(door := free_port())}"
         self.config.write_text(
             'data_dir = "data"\n[validation]\nallow = ["loopback"]\n'
-            f'http_port = {serve_web(thumbprint, self.requests)}\nresolver = "{host}:{port}"\n'
+            f'http_port = {serve_web(thumbprint, web, self.requests)}\nresolver = "{host}:{port}"\n'
             '[challenges]\ntypes = ["http-01"]\n[logs]\nformat = "json"\n'
+            f'[acme]\nlisten = "{ADDRESS}:{door}"\nurl = "{url}"\n'
         )
         self.step("Make a CA: a root and an intermediate (ca-supervisor init)")
         self.ca("init", "--name", "Demo CA")
@@ -144,7 +162,11 @@ class Demo:
             arguments = ("request.pem", "--wait", "--timeout", f"{SECONDS // 2}s", "--out", "chain.pem", "--json")
             session = json.loads(self.ca("submit", *arguments))["session"]
             self.tell_story(session)
-            self.verify()
+            self.verify(
+                self.folder / "chain.pem", self.folder / "key.pem", {"-verify_hostname": NAME, "-verify_ip": ADDRESS}
+            )
+            self.step(f"Get a certificate for {NAME} with an ACME client")
+            self.verify(*self.order(f"{url}/acme/directory", web), {"-verify_hostname": NAME})
             self.step("Stop the supervisor (SIGTERM)")
             supervisor.send_signal(signal.SIGTERM)
             code = supervisor.wait(SECONDS)
@@ -231,20 +253,30 @@ class Demo:
                 return record
         raise DemoError(f"the session is not retired: {record['story']}")
 
-    def verify(self) -> None:
-        """Check the chain as a client would, and show the certificate."""
+    def order(self, directory: str, web: Path) -> tuple[Path, Path]:
+        """Let an ACME client get a certificate; its chain and its key."""
+        client = str(Path(__file__).with_name("demo_client.py"))
+        root = str(self.folder / "data" / "ca" / "root.pem")
+        where = ("--directory", directory, "--root", root, "--web", str(web), "--folder", str(self.folder / "client"))
+        got = json.loads(self.call(sys.executable, client, NAME, *where))
+        asked = [event for event in self.events() if event["event"] == "acme.request"]
+        self.detail(f"{got['client']}, as it is, got it with {len(asked)} requests to {directory}")
+        return Path(got["chain"]), Path(got["key"])
+
+    def verify(self, chain: Path, private: Path, names: dict[str, str]) -> None:
+        """Check a chain as a client would, and show the certificate."""
         self.step("Check the chain as a client does (openssl verify)")
         root = str(self.folder / "data" / "ca" / "root.pem")
-        leaf, *above = x509.load_pem_x509_certificates((self.folder / "chain.pem").read_bytes())
+        leaf, *above = x509.load_pem_x509_certificates(chain.read_bytes())
         (self.folder / "above.pem").write_bytes(b"".join(each.public_bytes(Encoding.PEM) for each in above))
-        for option, name in (("-verify_hostname", NAME), ("-verify_ip", ADDRESS)):
-            arguments = ("-CAfile", root, "-untrusted", "above.pem", "-purpose", "sslserver", option, name, "chain.pem")
+        for option, name in names.items():
+            arguments = ("-CAfile", root, "-untrusted", "above.pem", "-purpose", "sslserver", option, name, str(chain))
             self.detail(f"{name}: {self.call('openssl', 'verify', *arguments).strip()}")
-        key = self.call("openssl", "pkey", "-in", "key.pem", "-pubout")
-        if key != self.call("openssl", "x509", "-in", "chain.pem", "-noout", "-pubkey"):
+        key = self.call("openssl", "pkey", "-in", str(private), "-pubout")
+        if key != self.call("openssl", "x509", "-in", str(chain), "-noout", "-pubkey"):
             raise DemoError("the certificate is for another key")
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        self.detail("names   " + ", ".join(str(name.value) for name in names))
+        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        self.detail("names   " + ", ".join(str(name.value) for name in found))
         self.detail(f"serial  {leaf.serial_number:x}")
         self.detail(
             f"valid   {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} to {leaf.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
