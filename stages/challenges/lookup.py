@@ -1,8 +1,8 @@
 """One DNS lookup over UDP and TCP, against servers that may fail, lie or be silent. For `resolving` alone.
 
-dnspython writes and reads the messages (RFC 1035 4, RFC 6891). The sockets are our own because its transports read
-messages of any length: made for it, one of 64 KiB keeps the program busy for seconds. A connected socket also hears
-at once that nobody listens.
+`dnsmessage` writes and reads the messages. The sockets are our own because dnspython's transports read messages of any
+length: made for it, one of 64 KiB keeps the program busy for seconds. A connected socket also hears at once that
+nobody listens.
 
 Each try has a fresh socket, and so a fresh random port: with the random id that is what a forger has to guess
 (RFC 5452 9). All questions of a lookup (A and AAAA) share that socket and are under way together.
@@ -15,18 +15,21 @@ from collections.abc import Callable
 from typing import Final
 
 import anyio
-import dns.exception
-import dns.flags
-import dns.message
-import dns.name
 import dns.rcode
-import msgspec
-from dns.message import QueryMessage
-from dns.name import Name
 from dns.rcode import Rcode
 from dns.rdata import Rdata
 from dns.rdatatype import RdataType
 
+from stages.challenges.dnsmessage import (
+    Answer,
+    BadAnswer,
+    ChainTooLong,
+    Question,
+    encode_name,
+    is_truncated,
+    other_answer,
+    read_answer,
+)
 from stages.challenges.evidence import Absent, Fault
 from stages.challenges.names import endpoint
 from stages.challenges.streams import Connection, phrase
@@ -37,32 +40,11 @@ ROUNDS: Final = 2
 MOST_LINKS: Final = 8
 """CNAMEs followed with queries of our own, where the server does not follow them itself."""
 
-UDP_PAYLOAD: Final = 1232
-"""Octets that we say we take over UDP: what passes an IPv6 path without fragments."""
-
 MOST_MESSAGE: Final = 4096
 """Octets of a message that is read."""
 
 _LENGTH: Final = 2
 """Octets of the length before a message over TCP (RFC 1035 4.2.2)."""
-
-
-class BadAnswer(ValueError):  # noqa: N818  an answer about what came
-    """A message that is no usable answer; its text says why, without any of its bytes."""
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What a reply says at the end of its CNAMEs.
-
-    Attributes:
-        records: those of the type that was asked for.
-        onward: the name to ask for next, where the server did not follow a CNAME out of its zone.
-        nonexistent: whether there is no such name (NXDOMAIN).
-    """
-
-    records: tuple[Rdata, ...]
-    onward: Name | None
-    nonexistent: bool
 
 
 class Lookup:
@@ -107,8 +89,8 @@ class Lookup:
 
     async def _run(self) -> list[Rdata]:
         try:
-            questions = dict.fromkeys(self._kinds, dns.name.from_text(self._name))
-        except dns.exception.DNSException as error:  # with "_acme-challenge." before it a name may be too long
+            questions = dict.fromkeys(self._kinds, encode_name(self._name))
+        except ValueError as error:  # with "_acme-challenge." before it a name may be too long
             raise Fault("dns", f"DNS cannot hold the name {self._name}", lasting=True) from error
         for _ in range(MOST_LINKS):
             if questions:
@@ -120,10 +102,10 @@ class Lookup:
             raise self._nothing()
         return everything
 
-    def _take(self, answered: dict[RdataType, Answer]) -> dict[RdataType, Name]:
+    def _take(self, answered: dict[RdataType, Answer]) -> dict[RdataType, bytes]:
         """Keep what the answers say; return the questions to ask next, where CNAMEs are ours to follow."""
-        self._nonexistent |= any(answer.nonexistent for answer in answered.values())
-        onward = {kind: answer.onward for kind, answer in answered.items() if answer.onward is not None}
+        self._nonexistent |= any(answer.rcode == Rcode.NXDOMAIN for answer in answered.values())
+        onward = {kind: answer.onward for kind, answer in answered.items() if answer.onward}
         self._found |= {kind: answer.records for kind, answer in answered.items() if kind not in onward}
         return onward
 
@@ -143,7 +125,7 @@ class Lookup:
         wanted = " or ".join(kind.name for kind in self._kinds)
         return Absent("dns", f"DNS has no {wanted} record for {self._name}", lasting=True)
 
-    async def _ask(self, questions: dict[RdataType, Name]) -> dict[RdataType, Answer]:
+    async def _ask(self, questions: dict[RdataType, bytes]) -> dict[RdataType, Answer]:
         """Ask the servers in turn until each question has an answer, or one has records after a full try."""
         answered: dict[RdataType, Answer] = {}
         for server in self._servers * ROUNDS:
@@ -162,15 +144,15 @@ class Lookup:
         return answered
 
     async def _exchange(
-        self, server: tuple[str, int], questions: dict[RdataType, Name], answered: dict[RdataType, Answer]
+        self, server: tuple[str, int], questions: dict[RdataType, bytes], answered: dict[RdataType, Answer]
     ) -> None:
         """Ask one server over UDP, all questions at once, and over TCP what comes back truncated."""
-        waiting = [self._query(name, kind) for kind, name in questions.items()]
+        waiting = [Question(int.from_bytes(self._random_bytes(2)), name, kind) for kind, name in questions.items()]
         with socket.socket(socket.AF_INET6 if ":" in server[0] else socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.settimeout(0)
             sock.connect(server)  # from here on the kernel drops what others send
-            for query in waiting:
-                sock.send(query.to_wire())
+            for question in waiting:
+                sock.send(question.encode(edns=self._edns))
             while waiting:
                 await anyio.wait_readable(sock)
                 try:
@@ -178,67 +160,43 @@ class Lookup:
                 except BlockingIOError:  # a wake-up without data
                     continue
                 try:
-                    query, truncated = match(data, waiting)
-                    waiting.remove(query)
-                    reply = parse(await receive_tcp(server, query) if truncated else data)
-                    self._judge(server, query, reply, answered)
+                    question = match(data, waiting)
+                    waiting.remove(question)
+                    if is_truncated(data):
+                        data = await receive_tcp(server, question.encode(edns=self._edns))
+                    self._judge(server, question, data, answered)
                 except BadAnswer as error:
                     self._trouble = f"{endpoint(*server)} sent {error}"
 
-    def _query(self, name: Name, kind: RdataType) -> QueryMessage:
-        ident = int.from_bytes(self._random_bytes(2))
-        return dns.message.make_query(name, kind, use_edns=0 if self._edns else False, payload=UDP_PAYLOAD, id=ident)
-
     def _judge(
-        self, server: tuple[str, int], query: QueryMessage, reply: QueryMessage, answered: dict[RdataType, Answer]
+        self, server: tuple[str, int], question: Question, data: bytes, answered: dict[RdataType, Answer]
     ) -> None:
-        """Keep the answer to a query, or the server's reason for none."""
-        if not query.is_response(reply):
-            raise BadAnswer("an answer to another question")
-        rcode = reply.rcode()
-        if rcode in {Rcode.NOERROR, Rcode.NXDOMAIN}:
-            try:
-                answered[query.question[0].rdtype] = read_answer(reply)
-            except dns.message.ChainTooLong as error:
-                raise self._endless() from error
+        """Keep the answer to a question, or the server's reason for none."""
+        try:
+            answer = read_answer(data, question)
+        except ChainTooLong as error:
+            raise self._endless() from error
+        if answer.rcode in {Rcode.NOERROR, Rcode.NXDOMAIN}:
+            answered[question.kind] = answer
             return
-        if rcode == Rcode.FORMERR:
+        if answer.rcode == Rcode.FORMERR:
             self._edns = False  # an old server that does not know OPT (RFC 6891 7)
-        self._trouble = f"{endpoint(*server)} answered {dns.rcode.to_text(rcode)}"
+        self._trouble = f"{endpoint(*server)} answered {dns.rcode.to_text(Rcode(answer.rcode))}"
 
 
-def parse(data: bytes, *, question_only: bool = False) -> QueryMessage:
-    """Read a message.
-
-    Raises:
-        BadAnswer: it is malformed, or of another kind than queries and their answers.
-    """
-    try:
-        message = dns.message.from_wire(data, question_only=question_only, ignore_trailing=True)
-    except dns.exception.DNSException as error:
-        raise BadAnswer("what is no DNS answer") from error
-    if not isinstance(message, QueryMessage):
-        raise BadAnswer("what is no DNS answer")
-    return message
-
-
-def match(data: bytes, waiting: list[QueryMessage]) -> tuple[QueryMessage, bool]:
-    """Return the query that a datagram answers, by id and question, and whether the answer is truncated.
-
-    No more than its question is read: the datagram may be forged, and what is left of a truncated answer does not
-    matter (RFC 2181 9).
+def match(data: bytes, waiting: list[Question]) -> Question:
+    """Return the question that a datagram answers; it may be forged, or late.
 
     Raises:
         BadAnswer: it answers none.
     """
-    head = parse(data, question_only=True)
-    for query in waiting:
-        if query.is_response(head):
-            return query, bool(head.flags & dns.flags.TC)
-    raise BadAnswer("an answer to another question")
+    for question in waiting:
+        if question.is_answered_by(data):
+            return question
+    raise other_answer(data)
 
 
-async def receive_tcp(server: tuple[str, int], query: QueryMessage) -> bytes:
+async def receive_tcp(server: tuple[str, int], message: bytes) -> bytes:
     """Ask over TCP (RFC 7766 5) and return the message that comes.
 
     Raises:
@@ -246,7 +204,7 @@ async def receive_tcp(server: tuple[str, int], query: QueryMessage) -> bytes:
         BadAnswer: the message is cut short, or longer than `MOST_MESSAGE`.
     """
     with await Connection.open(*server) as connection:
-        await connection.send(query.to_wire(prepend_length=True))
+        await connection.send(len(message).to_bytes(_LENGTH) + message)
         received = b""
         while len(received) < _LENGTH or len(received) < _LENGTH + int.from_bytes(received[:_LENGTH]):
             data = await connection.receive()
@@ -256,19 +214,3 @@ async def receive_tcp(server: tuple[str, int], query: QueryMessage) -> bytes:
             if len(received) >= _LENGTH and int.from_bytes(received[:_LENGTH]) > MOST_MESSAGE:
                 raise BadAnswer(f"an answer longer than {MOST_MESSAGE} bytes")
     return received[_LENGTH : _LENGTH + int.from_bytes(received[:_LENGTH])]
-
-
-def read_answer(reply: QueryMessage) -> Answer:
-    """Go along the CNAMEs of a reply, from the name that was asked for.
-
-    Raises:
-        dns.message.ChainTooLong: they go in a circle, or are 16 or more.
-        BadAnswer: the reply says that its own records do not exist.
-    """
-    try:
-        chain = reply.resolve_chaining()
-    except dns.message.AnswerForNXDOMAIN as error:
-        raise BadAnswer("an answer that contradicts itself") from error
-    nonexistent = reply.rcode() == Rcode.NXDOMAIN
-    stopped = chain.answer is None and bool(chain.cnames) and not nonexistent and not reply.flags & dns.flags.RA
-    return Answer(tuple(chain.answer or ()), chain.canonical_name if stopped else None, nonexistent)
