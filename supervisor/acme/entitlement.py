@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stages.account import ACCOUNT_ID
+from stages.errors import StoreUnavailable
 from stages.issue import OWN_FAULT_AFTER, Permits
 from stages.outcome import Reject, Retry
 from stages.session import Problem, Session
@@ -18,6 +19,8 @@ from stages.store.store import Store
 from supervisor.acme.binding import credential_of
 from supervisor.acme.policy import bounds_of, names_out_of_bounds, profile_out_of_bounds
 from supervisor.acme.problems import AcmeProblem
+
+_AFTER_OUTAGE = 0.1
 
 
 class Entitlement:
@@ -32,10 +35,7 @@ class Entitlement:
         self._then = then
 
     async def __call__(self, session: Session, methods: Mapping[str, tuple[str, ...]]) -> Retry | Reject | None:
-        """Reject what the account may not have; Retry where its record cannot be read; else what `then` says.
-
-        Raises StoreUnavailable.
-        """
+        """Reject what the account may not have; Retry where its record cannot be read now; else what `then` says."""
         refusal = await self._refusal(session) if ACCOUNT_ID.fullmatch(session.account) else None
         return refusal or await self._then(session, methods)
 
@@ -48,6 +48,9 @@ class Entitlement:
         except Garbled as fault:
             # An operator may mend it in time.
             return Retry(OWN_FAULT_AFTER, str(fault))
+        except StoreUnavailable:
+            # An outage is nobody's failed attempt; this outcome, too, waits until the store is back.
+            return Retry(_AFTER_OUTAGE, "the account could not be read: the store was away", costs=False)
         except AcmeProblem as problem:
             return Reject(Problem(problem.kind, problem.detail))
         for name, reason in names_out_of_bounds(session.names, bounds).items():

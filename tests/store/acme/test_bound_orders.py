@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from stages.errors import StoreUnavailable
 from stages.external import Credential, make_credential
 from stages.outcome import Reject, Retry
 from stages.restriction import Restriction
@@ -148,6 +149,19 @@ async def test_order_of_an_account_that_cannot_be_read(world: World) -> None:
         await world.redis.hset(world.keys.account(URLS.account_id(client.kid)), "names", "[")
         refusal = await Entitlement(world.store, _permitted)(await world.whole(session), {})
     assert isinstance(refusal, Retry)
+
+
+async def test_order_whose_account_is_asked_for_in_an_outage(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again soon, and that costs the session no attempt."""
+
+    async def away(*_: object) -> None:
+        raise StoreUnavailable("store: away")
+
+    monkeypatch.setattr(world.store, "script", away)
+    session = Session(id="ab" * 32, created=NOW, live=True, state=State.ISSUE, account="A" * 22)
+    refusal = await Entitlement(world.store, _permitted)(session, {})
+    assert isinstance(refusal, Retry)
+    assert (refusal.after < 1, refusal.costs) == (True, False)
 
 
 async def test_session_of_the_command_line_is_not_asked_about(world: World) -> None:
