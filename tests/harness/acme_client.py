@@ -6,8 +6,11 @@ import time
 from typing import Any, Final
 
 import anyio
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from supervisor.acme.certificate_id import certificate_id
 from supervisor.acme.jose.jwk import parse_jwk
 from supervisor.acme.urls import Urls
 from tests.harness.acme_moves import ES256, JOSE, Answer, Moves
@@ -101,6 +104,15 @@ class AcmeClient(Moves):
         """The chain of a finished order."""
         return await self.post(order.json["certificate"])
 
+    async def leaf(self, order: Answer) -> x509.Certificate:
+        """The certificate of a finished order, fetched."""
+        return x509.load_pem_x509_certificate((await self.certificate(order)).response.body)
+
+    async def revoke(self, leaf: x509.Certificate, **members: Any) -> Answer:
+        """Revoke, signed by the account (RFC 8555 7.6)."""
+        certificate = signing.b64(leaf.public_bytes(Encoding.DER))
+        return await self.post(self.urls.revoke_cert, {"certificate": certificate, **members})
+
     def show(self, challenge: dict[str, Any]) -> None:
         """Have the responder know the key authorization."""
         thumbprint = parse_jwk(signing.jwk(self.private)).thumbprint
@@ -108,3 +120,9 @@ class AcmeClient(Moves):
 
     def _path(self, url: str) -> str:
         return url.removeprefix(self.urls.base)
+
+
+def renewal_id(leaf: x509.Certificate) -> str:
+    """The certificate's name in renewal information (RFC 9773 4.1)."""
+    authority = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    return certificate_id(authority or b"", leaf.serial_number)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from anyio import to_thread
@@ -42,7 +43,7 @@ class AcmeSite(Site):
         zone: what its name server knows.
         tokens: what the responder answers.
         listen, plain: ports of the ACME server, and of the CRL over HTTP.
-        web: the clients' way to the ACME server, once it has started.
+        web: the clients' way to the ACME server; `new_web` makes another.
     """
 
     zone: Zone
@@ -50,8 +51,8 @@ class AcmeSite(Site):
     listen: int
     plain: int
     urls: Urls
-    trust: Path
     web: Web
+    new_web: Callable[[], Web]
     _names = 0
 
     def name(self) -> str:
@@ -102,8 +103,9 @@ async def acme_site(
         own = Store(StoreSettings(url=store or f"unix://{folder}/data/store/valkey.sock"), time.time)
         site = AcmeSite(folder, config, peer, "", own)
         site.zone, site.tokens, site.listen, site.plain, site.urls = zone, tokens, listen, plain, Urls(url)
-        site.trust = trust or folder / "data" / "ca" / "root.pem"
-        site.web = Web(port or listen, ssl.create_default_context(cafile=site.trust), url.removeprefix("https://"))
+        tls = ssl.create_default_context(cafile=trust or folder / "data" / "ca" / "root.pem")
+        site.new_web = partial(Web, port or listen, tls, url.removeprefix("https://"))
+        site.web = site.new_web()
         try:
             yield site
         finally:

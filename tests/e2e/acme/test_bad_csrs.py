@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.e2e.acme.acme_site import AcmeSite
 from tests.e2e.acme.bad_csrs import BY_HAND, FROM_UNIT_TEST, NAMES, Payload, good, spoiled
 from tests.harness.acme_client import AcmeClient
 from tests.harness.acme_moves import ES256, Answer, csr_for
-from tests.unit.acme import signing
 
 pytestmark = pytest.mark.anyio
 
@@ -69,10 +66,8 @@ async def test_key_of_the_account_is_refused(client: AcmeClient, order: Answer) 
 async def test_compromised_key_is_refused(client: AcmeClient, order: Answer) -> None:
     """A key that was revoked as compromised is not certified again."""
     key = ec.generate_private_key(ES256)
-    first = await client.issued(NAMES[0], key=key)
-    leaf = x509.load_pem_x509_certificate((await client.certificate(first)).response.body)
-    der = leaf.public_bytes(Encoding.DER)
-    assert (await client.post(client.urls.revoke_cert, {"certificate": signing.b64(der), "reason": 1})).status == 200
+    leaf = await client.leaf(await client.issued(NAMES[0], key=key))
+    assert (await client.revoke(leaf, reason=1)).status == 200
     assert (await client.finalize(order, csr_for(NAMES, key))).problem == (400, "badCSR")
     await assert_ready(client, order)
 

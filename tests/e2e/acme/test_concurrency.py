@@ -6,14 +6,12 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from stages.store.certificates import each_certificate
 from stages.store.reading import read_whole
-from supervisor.acme.certificate_id import certificate_id
 from tests.e2e.acme.acme_site import AcmeSite
-from tests.harness.acme_client import AcmeClient
+from tests.harness.acme_client import AcmeClient, renewal_id
 from tests.harness.acme_moves import ES256, Answer, csr_for, session_of
 
 pytestmark = pytest.mark.anyio
@@ -114,9 +112,7 @@ async def changed_and_made(
 async def test_one_order_replaces_a_certificate(site: AcmeSite) -> None:
     """Of twenty newOrders that replace one certificate one is made; the others are alreadyReplaced (RFC 9773 5)."""
     client, name = await site.account(), site.name()
-    leaf = x509.load_pem_x509_certificate((await client.certificate(await client.issued(name))).response.body)
-    authority = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-    replaces = certificate_id(authority or b"", leaf.serial_number)
+    replaces = renewal_id(await client.leaf(await client.issued(name)))
     answers = await at_once(*(lambda: client.twin().order(name, replaces=replaces) for _ in range(20)))
     (made,) = [answer for answer in answers if answer.status == 201]
     assert made.json["replaces"] == replaces
