@@ -92,7 +92,7 @@ def change_key(account: str, old_thumbprint: str, new_thumbprint: str, jwk: str)
     return ["change_key", account, old_thumbprint, new_thumbprint, jwk]
 
 
-def order(
+def order(  # noqa: PLR0913  what newOrder says, and what it is checked against
     session: str,
     names: Sequence[str],
     fields: Mapping[str, str],
@@ -102,13 +102,15 @@ def order(
     replaces: str = "",
     *,
     asked: Sequence[str] = (),
+    most_open: int = 0,
 ) -> Move:
     """A new session of an account (RFC 8555 7.4); sent again with the same session id it answers ["ok"].
 
     `fields` as `moves.submit` takes them (profile, thumbprint ...); `account`, `replaces` and `asked` are added here.
     `replaces` is the serial (hex) of the certificate that this order replaces (RFC 9773 5), or "". `asked` are the
     names as the client spelled them, one for each of `names` in their order, or () where there is no difference.
-    A limit is spent only by an order that is made. Answers:
+    A limit is spent only by an order that is made. `most_open` is how many orders without a certificate the account may
+    have at once, 0 for any number; they are counted among twice as many of its newest. Answers:
 
     - ["ok"]
     - ["refused", "account"]: there is no such account, or it is not valid
@@ -116,6 +118,7 @@ def order(
     - ["refused", "other names"]: what it replaces has no name in common with it
     - ["refused", "replaced"]: another order replaces it, or has done so
     - ["refused", "limited", which, seconds until it can succeed]
+    - ["refused", "open"]: there are `most_open` already
     - ["refused", "no names"]
     """
     more = {"account": account}
@@ -124,7 +127,7 @@ def order(
     if asked and tuple(asked) != tuple(names):
         more["asked"] = ",".join(asked)
     _, _, flat, listed = submit(session, names, {**fields, **more}, now)
-    return ["order", session, flat, listed, account, replaces, _limits(limits)]
+    return ["order", session, flat, listed, account, replaces, _limits(limits), most_open]
 
 
 def renew_by(serial: str, start: int, end: int) -> Move:

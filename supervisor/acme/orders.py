@@ -7,7 +7,7 @@ and their challenges a moment later.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from stages.errors import Refused
 from stages.makechallenge import fits
@@ -24,6 +24,9 @@ from supervisor.acme.policy import Bound, bounds_of, check_names, check_profile
 from supervisor.acme.problems import AcmeProblem, Subproblem, from_status
 from supervisor.acme.replies import order_response
 from supervisor.acme.views import identifier
+
+OPEN_AGAIN: Final = 60
+"""Seconds until a client that has too many unfinished orders may ask again; it has to do something about them first."""
 
 
 async def order(desk: Desk, asked: Asked) -> Response:
@@ -131,6 +134,7 @@ async def _submit(desk: Desk, session: Session) -> None:
             _limits(desk, session.account),
             session.replaces,
             asked=session.asked,
+            most_open=desk.settings().limits.open_orders,
         )
     )
     if answer[0] != "ok":
@@ -147,6 +151,9 @@ def _refused(answer: list[Any]) -> AcmeProblem:
     match answer[1]:
         case "limited":
             return from_status(429, "this account has made too many orders lately", [("Retry-After", str(answer[3]))])
+        case "open":
+            detail = "this account has too many orders without a certificate; finish some, or deactivate authorizations"
+            return from_status(429, detail, [("Retry-After", str(OPEN_AGAIN))])
         case "replaced":
             return AcmeProblem("alreadyReplaced", "replaces: another order replaces this certificate (RFC 9773 5)")
         case "other names":

@@ -54,10 +54,17 @@ class NewOrders(Section):
 
 
 class AcmeLimits(Section):
-    """[acme.limits]: rate limits (RFC 8555 6.6); only what was made counts, not what was refused."""
+    """[acme.limits]: what one client may make (RFC 8555 6.6); only what was made counts, not what was refused."""
 
     new_accounts: NewAccounts = NewAccounts()
     new_orders: NewOrders = NewOrders()
+    open_orders: Int = setting(
+        0,
+        "How many orders without a certificate one account may have at once; 0 for no limit.",
+        unit="orders",
+        low=0,
+        high=500,
+    )
 
 
 class Acme(Section):

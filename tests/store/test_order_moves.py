@@ -119,6 +119,53 @@ async def test_order_limit_on_both_sides_of_the_second(world: World, later: floa
     assert await world.client(make(4, orders(3, 60))) == expected
 
 
+def one_more(number: int, most_open: int, *limits: Limit) -> Move:
+    """An order of account 1 that is to be one of so many open ones."""
+    return order(sid(number), ["a.example"], {}, NOW, aid(1), limits, most_open=most_open)
+
+
+async def test_order_over_the_limit_of_open_ones(world: World) -> None:
+    """It is refused as the last check, and spends nothing; the same one sent again is what it was."""
+    await world.account()
+    reply = await world.group(one_more(1, 2), one_more(2, 2), one_more(3, 2), one_more(2, 2))
+    assert reply.results == [["ok"], ["ok"], ["refused", "open"], ["ok"]]
+    before = await world.state()
+    assert await world.client(one_more(3, 2, orders(1, 60))) == ["refused", "open"]
+    assert await world.client(one_more(3, 1)) == ["refused", "open"]
+    assert before == await world.state()
+    assert await world.client(one_more(3, 3)) == ["ok"]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "done", "finished", "gone", "garbled", "of another"])
+async def test_order_that_is_not_open_is_not_counted(world: World, how: str) -> None:
+    """What ended, what has its certificate, and what cannot be read leave room for another one."""
+    await world.account(), await world.account(2)
+    await world.order(1, aid(2) if how == "of another" else "")
+    if how == "cancelled":
+        await world.client(moves.cancel(sid(1), PROBLEM, KEEP))
+    elif how == "finished":
+        await world.finish(sid(1), 1)
+    elif how == "done":
+        await world.redis.hset(sid(1), "state", "done")
+    elif how in {"gone", "garbled"}:
+        await world.redis.delete(sid(1))
+    if how == "garbled":
+        await world.redis.set(sid(1), "text")
+    assert await world.client(one_more(2, 1)) == ["ok"]
+    assert await world.client(one_more(3, 1)) == ["refused", "open"]
+
+
+async def test_order_counts_open_ones_among_the_newest(world: World) -> None:
+    """Twice as many are looked at as may be open: newer ones that are finished hide an old one."""
+    await world.account()
+    await world.order(1)
+    key = world.keys.orders(aid(1))
+    await world.redis.zadd(key, {sid(10): NOW + 1})
+    assert await world.client(one_more(2, 1)) == ["refused", "open"]
+    await world.redis.zadd(key, {sid(11): NOW + 1})
+    assert await world.client(one_more(2, 1)) == ["ok"]
+
+
 async def test_order_limit_goes_by_itself(world: World) -> None:
     """Its key lives as long as something of it is used."""
     await world.account()

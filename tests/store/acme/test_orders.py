@@ -177,6 +177,23 @@ async def test_limit_of_orders_counts_what_was_made_only(world: World) -> None:
 
 
 @pytest.mark.anyio
+async def test_limit_of_open_orders(world: World) -> None:
+    """One order too many without a certificate is rateLimited with Retry-After (RFC 8555 6.6); giving one up helps."""
+    async with opened(world) as front:
+        front.configure({"limits": {"open_orders": 2}})
+        client, other = await front.client(), await front.client()
+        await client.issued("a.example")
+        kept = [await client.proven("a.example") for _ in range(2)]
+        limited = await client.order("a.example")
+        elsewhere = await other.order("a.example")
+        await client.post(kept[0].json["authorizations"][0], {"status": "deactivated"})
+        later = await client.order("a.example")
+    assert limited.problem == (429, "rateLimited")
+    assert limited.header("Retry-After") == "60"
+    assert (elsewhere.status, later.status) == (201, 201)
+
+
+@pytest.mark.anyio
 async def test_replacement_is_taken_once(world: World) -> None:
     """#73: owned, with a common name, unused: shown in the order, and the old certificate counts as delivered."""
     async with opened(world) as front:

@@ -1,8 +1,9 @@
 -- order: a new session of an account (RFC 8555 7.4).
--- op: {'order', session, fields (flat), names, account, serial (hex) of the certificate that it replaces or '', limits}
+-- op: {'order', session, fields (flat), names, account, serial (hex) of the certificate that it replaces or '', limits,
+-- how many unfinished orders the account may have (0 for any number)}
 -- Returns {'ok'}; {'refused', 'account'}: not valid; {'refused', 'unknown certificate' or 'other names' or 'replaced'}
--- (RFC 9773 5); {'refused', 'limited', ...} (limits.lua); {'refused', 'no names'}. All is checked before anything is
--- written or spent; a second one of the same session changes nothing.
+-- (RFC 9773 5); {'refused', 'limited', ...} (limits.lua); {'refused', 'open'}; {'refused', 'no names'}. All is checked
+-- before anything is written or spent; a second one of the same session changes nothing.
 
 local SAMPLE = 4
 
@@ -28,6 +29,18 @@ local function cannot_replace(serial, account, names)
   return nil
 end
 
+-- Whether the account has `most` orders or more that live and have no certificate, among twice as many of its newest:
+-- a client that finishes most of its orders does not pay for all that it ever made.
+local function has_open(orders, most)
+  local open = 0
+  for _, session in ipairs(call('ZREVRANGE', orders, 0, 2 * most - 1)) do
+    local found = pcall_redis('HMGET', PREFIX .. session, 'live', 'state')
+    if found[1] == 'True' and found[2] ~= 'done' then open = open + 1 end
+    if open >= most then return true end
+  end
+  return false
+end
+
 -- Of the account's orders a few are looked at, whichever they are, and dropped where their session is gone: so there
 -- are never many more of those than of the others, and no order has to pay for all.
 local function drop_gone(orders)
@@ -45,6 +58,7 @@ MOVES.order = function(op)
   if call('HGET', account_key(account), 'status') ~= 'valid' then return {'refused', 'account'} end
   local refused = replaces ~= '' and cannot_replace(replaces, account, names) or refused_by(op[7])
   if refused then return refused end
+  if op[8] > 0 and has_open(orders_key(account), op[8]) then return {'refused', 'open'} end
   spend(op[7])
   enter(session, op[3], names)
   drop_gone(orders_key(account))
