@@ -182,7 +182,8 @@ class Front:
     def _refuse(self, status: int, detail: str, request: Request | None = None) -> Response:
         if self._door is not None:
             return self._door.refuse(status, detail, request)
-        return problem_response(from_status(status, detail, [("Retry-After", str(self._acme().retry_after))]))
+        retry, nonce = str(self._acme().retry_after), self._nonces.issue()  # the nonces outlive each door
+        return problem_response(from_status(status, detail, [("Retry-After", retry), ("Replay-Nonce", nonce)]))
 
     def _acme(self) -> Acme:
         return self._reloader.settings.acme
