@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias, assert_never
 
+from msgspec.structs import replace
+
 from stages.outcome import Advance, CertificateRecord, Outcome, Reject, Retry, Wait, Writes
 from stages.session import SCHEMA, ChallengeData, Problem, Session, State
-from stages.store.records import challenge_fields, encode_data, encode_problem
+from stages.store.records import advanced, challenge_fields, encode_data, encode_problem, pairs, read_challenge
 from stages.transitions import TRANSITIONS, Outcomes
 
 Move: TypeAlias = list[Any]
@@ -107,6 +109,27 @@ def for_outcome(session: Session, outcome: Outcome, now: float, keep: int) -> Mo
 def ahead(move: Move) -> Move:
     """An advance whose mover would go on with the session at once: it then stays in flight (`kept`)."""
     return [*move, True]
+
+
+def moved(session: Session, moves: Iterable[Move]) -> Session | None:
+    """The session as it is on record once these moves of a supervisor are made, in their order.
+
+    None where they are others than advances and waits. What clients did to it since it was read is not seen: where that
+    matters, read it again.
+    """
+    for move in moves:
+        match move[0]:
+            case "advance":
+                state, fields, challenges, certificate = State(move[3]), *move[4:7]
+            case "wait":
+                state, fields, challenges, certificate = State(move[2]), *move[4:6], False
+            case _:
+                return None
+        read = tuple([read_challenge(session.id, n, pairs(flat)) for n, flat in challenges])
+        session = advanced(session, Writes(fields=pairs(fields), challenges=read), state)
+        if certificate:
+            session = replace(session, serial=certificate[0])
+    return session
 
 
 def is_ahead(move: Move) -> bool:

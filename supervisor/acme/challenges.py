@@ -30,7 +30,11 @@ async def challenge(desk: Desk, asked: Asked) -> Response:
         with desk.waiting.watch(session.id, desk.settings().wait) as watch:
             session = await _ready(desk, session, n)
             if _is_open(desk, session, n):
-                session = await watch.until(lambda: read_again(desk, session), lambda s: not _is_open(desk, s, n))
+                session = await watch.until(
+                    lambda: read_again(desk, session),
+                    lambda found: not _is_open(desk, found, n),
+                    lambda made: moves.moved(session, made),
+                )
     found = session.challenges[n - 1]
     shown = view(desk).challenge(session, found)
     up = desk.urls.authz(session.id, session.names.index(found.name) + 1)

@@ -38,7 +38,11 @@ async def finalize(desk: Desk, asked: Asked) -> Response:
         elif status not in GOES_ON:
             raise _not_ready(status)
         if status == "processing":
-            session = await watch.until(lambda: read_again(desk, session), lambda s: not _is_processing(desk, s))
+            session = await watch.until(
+                lambda: read_again(desk, session),
+                lambda found: not _is_processing(desk, found),
+                lambda made: moves.moved(session, made),
+            )
     return order_response(desk, session)
 
 

@@ -1,7 +1,8 @@
 """Waiting for a session to change, without polling. The committer's `committed` callback notifies; handlers wait.
 
-A watch begins before the move that it waits for the effects of, so no change can slip through between the two. What
-another supervisor commits is not heard here: such a wait ends with its time, and the answer is then as the record says.
+A watch begins before the move that it waits for the effects of, so no change can slip through between the two. Most
+moves say themselves what they made of the session, which saves reading it again. What another supervisor commits is
+not heard here: such a wait ends with its time, and the answer is then as the record says.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from stages.store.moves import Move
+
 T = TypeVar("T")
 
 
@@ -19,10 +22,12 @@ class Watch:
 
     def __init__(self, seconds: float) -> None:
         self._changed = asyncio.Event()
+        self._moves: list[Move] = []
         self._over = asyncio.get_running_loop().time() + seconds
 
-    def notify(self) -> None:
-        """The session has changed."""
+    def notify(self, move: Move) -> None:
+        """The session has changed, by this move."""
+        self._moves.append(move)
         self._changed.set()
 
     async def change(self) -> bool:
@@ -35,10 +40,21 @@ class Watch:
         self._changed.clear()
         return True
 
-    async def until(self, read: Callable[[], Awaitable[T]], enough: Callable[[T], bool]) -> T:
-        """Wait for a change, read, and so on until what was read is enough or the time is over; the last reading."""
+    async def until(
+        self,
+        read: Callable[[], Awaitable[T]],
+        enough: Callable[[T], bool],
+        follow: Callable[[list[Move]], T | None] = lambda _: None,
+    ) -> T:
+        """Wait for a change, look, and so on until what was found is enough or the time is over; the last finding.
+
+        `follow` says what the moves since the watch began have made; where it gives None or what is not enough, `read`
+        is asked.
+        """
         while await self.change():
-            found = await read()
+            found = follow(self._moves)
+            if found is None or not enough(found):
+                found = await read()
             if enough(found):
                 return found
         return await read()
@@ -50,10 +66,10 @@ class Waiter:
     def __init__(self) -> None:
         self._watches: dict[str, list[Watch]] = {}
 
-    def notify(self, session: str) -> None:
-        """A move of this session is durable; whoever waits for it looks again."""
-        for watch in self._watches.get(session, ()):
-            watch.notify()
+    def notify(self, move: Move) -> None:
+        """A move is durable; whoever waits for its session looks again."""
+        for watch in self._watches.get(move[1], ()):
+            watch.notify(move)
 
     @contextmanager
     def watch(self, session: str, seconds: float) -> Iterator[Watch]:

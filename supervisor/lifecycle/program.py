@@ -215,7 +215,7 @@ class Program:
 
         def committed(move: Move) -> None:
             record_move(move)
-            waiter.notify(move[1])
+            waiter.notify(move)
 
         return committed
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from stages.outcome import Advance, Retry, Wait, Writes
-from stages.session import ChallengeData, Problem, State
+from stages.outcome import Advance, CertificateRecord, Reject, Retry, Wait, Writes
+from stages.session import ChallengeData, Delivery, Problem, State
 from stages.store import moves
 from stages.store.records import advanced
 from stages.store.store import Claim
@@ -238,3 +238,26 @@ async def test_advance_keeps_no_session_whose_client_moved(world: World) -> None
     move = moves.ahead(moves.for_outcome(session, Advance(), NOW, KEEP))
     reply = await world.group(move, claims=[Claim(State.ISSUE, 1)])
     assert (reply.results, [s.challenges[0].data for s in reply.claimed]) == ([["ok"]], [READY])
+
+
+async def test_moves_tell_what_they_made(world: World) -> None:
+    """A session as its moves say it is as it is on record: who waits for it need not read it again."""
+    session = await world.reach(State.ISSUE)
+    assert (await world.fenced(moves.reserve(session.id, "2a", "{}")))[0] == "ok"
+    session = await world.whole(session.id)
+    fields = {"cert": "PEM", "delivery": Delivery.ISSUED.value, "delivered": str(NOW)}
+    record = CertificateRecord("2a", "main", "a.example", "PEM", NOW, NOW + 9, "", session.id, "ff")
+    advance = moves.for_outcome(session, Advance(Writes(fields=fields, certificate=record)), NOW, KEEP)
+    wait = moves.for_outcome(replace(session, state=State.DONE), Wait(NOW + 9), NOW, KEEP)
+    assert (await world.group(moves.ahead(advance), wait)).results == [["ok", "kept"], ["ok"]]
+    told = moves.moved(replace(session, serial="", intent=""), [advance, wait])
+    assert told is not None
+    found = await world.whole(session.id)
+    assert replace(found, story=session.story, waiting=0) == replace(told, intent=session.intent)
+
+
+async def test_moves_that_end_a_session_tell_nothing(world: World) -> None:
+    """After a rejection or a retry the record is to be read."""
+    session = await world.reach(State.TESTCHALLENGE)
+    for outcome in (Retry(9, "later"), Reject(Problem("dns", "no"))):
+        assert moves.moved(session, [moves.for_outcome(session, outcome, NOW, KEEP)]) is None

@@ -97,7 +97,7 @@ class Front:
         self.moved: list[Move] = []
         self.twice: set[str] = set()
         self.first: Move = []
-        committer.committed = lambda move: self.waiting.notify(move[1])
+        committer.committed = self.waiting.notify
         self.configure()
         self.issuer, other = chain()
         self.desk = Desk(

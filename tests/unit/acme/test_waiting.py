@@ -15,7 +15,7 @@ async def test_change_before_the_wait_is_not_missed() -> None:
     """What happens between the beginning of a watch and its wait ends that wait."""
     waiter = Waiter()
     with waiter.watch("a", 20) as watch:
-        waiter.notify("a")
+        waiter.notify(["wait", "a"])
         assert await watch.change()
 
 
@@ -28,7 +28,7 @@ async def test_wait_ends_with_its_time() -> None:
         return next(reads)
 
     with waiter.watch("a", 0.01) as watch:
-        waiter.notify("b")
+        waiter.notify(["wait", "b"])
         assert await watch.until(read, lambda _: False) == 1
 
 
@@ -45,10 +45,10 @@ async def test_every_watch_is_told_and_none_is_left_over() -> None:
         for _ in range(3):
             group.start_soon(wait)
         await anyio.wait_all_tasks_blocked()
-        waiter.notify("a")
+        waiter.notify(["wait", "a"])
     assert told == [True] * 3
     assert waiter._watches == {}
-    waiter.notify("a")
+    waiter.notify(["wait", "a"])
 
 
 @pytest.mark.anyio
@@ -58,9 +58,39 @@ async def test_reading_goes_on_until_it_is_enough() -> None:
 
     async def read() -> int:
         number = next(reads)
-        waiter.notify("a")
+        waiter.notify(["wait", "a"])
         return number
 
     with waiter.watch("a", 20) as watch:
-        waiter.notify("a")
+        waiter.notify(["wait", "a"])
         assert await watch.until(read, lambda number: number == 3) == 3
+
+
+@pytest.mark.anyio
+async def test_what_moves_say_is_not_read() -> None:
+    """Where the moves say enough, nothing is read."""
+    waiter, reads = Waiter(), count(1)
+
+    async def read() -> int:
+        return next(reads)
+
+    with waiter.watch("a", 20) as watch:
+        waiter.notify(["advance", "a", 41])
+        waiter.notify(["wait", "a", 1])
+        told = await watch.until(read, lambda number: number == 42, lambda moves: sum(move[2] for move in moves))
+    assert told == 42
+    assert next(reads) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("said", [None, 1])
+async def test_what_moves_do_not_say_is_read(said: int | None) -> None:
+    """Where the moves say nothing, or not enough, the record is read."""
+    waiter, reads = Waiter(), count(2)
+
+    async def read() -> int:
+        return next(reads)
+
+    with waiter.watch("a", 20) as watch:
+        waiter.notify(["reject", "a"])
+        assert await watch.until(read, lambda number: number == 2, lambda _: said) == 2
