@@ -59,7 +59,7 @@ async def test_authorization_without_challenges_is_never_shown(world: World) -> 
 async def test_authorization_offers_what_fits_its_name(
     world: World, name: str, value: str, wildcard: object, absent: set[str]
 ) -> None:
-    """#44, #66: a wildcard's value has no "*." and only dns challenges; an address has none of those."""
+    """A wildcard's value has no "*." and only dns challenges; an address has none of those."""
     async with opened(world) as front:
         client = await front.client()
         answer = await client.authorization(await client.order(name))
@@ -73,7 +73,7 @@ async def test_authorization_offers_what_fits_its_name(
 
 @pytest.mark.anyio
 async def test_tokens_are_long_and_differ(world: World) -> None:
-    """#67: at least 128 bits of base64url."""
+    """Each token has at least 128 bits, in base64url (RFC 8555 8)."""
     async with opened(world) as front:
         client = await front.client()
         answer = await client.authorization(await client.order("a.example"))
@@ -84,7 +84,7 @@ async def test_tokens_are_long_and_differ(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_order_is_ready_when_its_last_authorization_is_valid(world: World) -> None:
-    """#46: who sees the authorization valid can finalize; before that the order is pending."""
+    """Who sees the authorization valid can finalize; before that the order is pending."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.order("a.example", "b.example")
@@ -104,7 +104,7 @@ async def test_order_is_ready_when_its_last_authorization_is_valid(world: World)
 
 @pytest.mark.anyio
 async def test_failed_authorization_shows_why(world: World) -> None:
-    """#59, #61: the challenge has the error, authorization and order are invalid, and the others too."""
+    """The challenge has the error, authorization and order are invalid, and the others too."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.order("a.example", "b.example")
@@ -122,7 +122,7 @@ async def test_failed_authorization_shows_why(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_deactivated_authorization_ends_its_order(world: World) -> None:
-    """#62: 200 deactivated, again too; the order cannot be finalized."""
+    """It is 200 and deactivated, again too; the order cannot be finalized."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.proven("a.example", "b.example")
@@ -171,6 +171,6 @@ async def ready_at(front: Front, client: Client, offset: int) -> tuple[str, str]
 @pytest.mark.anyio
 @pytest.mark.parametrize(("offset", "statuses"), [(-1, ("ready", "valid")), (0, ("invalid", "expired"))])
 async def test_ready_order_expires_at_its_second(world: World, offset: int, statuses: tuple[str, str]) -> None:
-    """#54: both sides of the second."""
+    """It is ready to the second before, and invalid from then on."""
     async with opened(world) as front:
         assert await ready_at(front, await front.client(), offset) == statuses

@@ -27,7 +27,7 @@ async def delivery(front: Front, order: Answer) -> str:
 
 @pytest.mark.anyio
 async def test_chain_is_whole_and_verifies(world: World) -> None:
-    """#68, #69: leaf first, no root, LF, the SAN of the order exactly, the key of the CSR; it verifies to the root."""
+    """Leaf first, no root, LF, the SAN of the order exactly, the key of the CSR; it verifies to the root."""
     async with opened(world) as front:
         client = await front.client()
         key = ec.generate_private_key(ES256)
@@ -49,7 +49,7 @@ async def test_chain_is_whole_and_verifies(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_other_chains_are_linked(world: World) -> None:
-    """#68: every chain links to the other ones, and each is whole."""
+    """Every chain links to the other ones, and each is whole."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.issued("a.example")
@@ -66,7 +66,7 @@ async def test_other_chains_are_linked(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_certificate_outlives_its_session(world: World) -> None:
-    """#68: it can be had when the session is long gone, as long as it is on record."""
+    """It can be had when the session is long gone, as long as it is on record."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.issued("a.example")

@@ -15,7 +15,7 @@ from tests.unit.acme import signing
 @pytest.mark.anyio
 @pytest.mark.parametrize("payload", [{}, {"keyAuthorization": "x.y"}, {"resource": "challenge"}])
 async def test_ready_is_answered_with_the_outcome(world: World, payload: object) -> None:
-    """#58, #60: 200, the posted url, Link up to the authorization; what the payload holds is ignored."""
+    """It is 200 with the posted url and a Link up to the authorization; what the payload holds is ignored."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.order("a.example", "b.example")
@@ -29,7 +29,7 @@ async def test_ready_is_answered_with_the_outcome(world: World, payload: object)
 
 @pytest.mark.anyio
 async def test_post_as_get_starts_nothing(world: World) -> None:
-    """#31: a client that polls the challenge before it is ready starts no test."""
+    """A client that polls the challenge before it is ready starts no test."""
     async with opened(world) as front:
         client = await front.client()
         url = await client.challenge(await client.order("a.example"))
@@ -42,7 +42,7 @@ async def test_post_as_get_starts_nothing(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_unfinished_test_is_processing_and_is_not_begun_twice(world: World) -> None:
-    """#52, #59, #60: after the wait `processing` with Retry-After; a second POST gets the same and no second probe."""
+    """After the wait it is `processing` with Retry-After; a second POST gets the same and no second probe."""
     async with opened(world) as front:
         front.configure({"wait": "50ms"})
         front.net.gate = anyio.Event()
@@ -93,7 +93,7 @@ async def test_wait_costs_no_polling(world: World) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["connection", "dns", "tls", "incorrectResponse", "unauthorized", "caa"])
 async def test_failure_says_what_was_seen(world: World, kind: str) -> None:
-    """#61: the error has its own type, a status and `instance`; answered again, nothing begins anew."""
+    """The error has its own type, a status and `instance`; answered again, nothing begins anew."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.order("a.example")

@@ -19,7 +19,7 @@ INDEX = f'<{URLS.directory}>;rel="index"'
 
 @pytest.mark.anyio
 async def test_directory_by_get_and_by_post_as_get(world: World) -> None:
-    """#1: GET and POST-as-GET give the same JSON; only the POST's reply has a nonce, and neither a link to itself."""
+    """GET and POST-as-GET give the same JSON; only the POST's reply has a nonce, and neither a link to itself."""
     async with opened(world) as front:
         got = await front.ask("GET", URLS.directory)
         client = await front.client()
@@ -36,7 +36,7 @@ async def test_directory_by_get_and_by_post_as_get(world: World) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204)])
 async def test_new_nonce_gives_a_fresh_nonce_that_is_not_kept(world: World, method: str, status: int) -> None:
-    """#2, #3: 200 for HEAD, 204 for GET, no body, a nonce, and Cache-Control: no-store."""
+    """It is 200 for HEAD and 204 for GET, without a body, with a nonce, and Cache-Control: no-store."""
     async with opened(world) as front:
         answer, other = await front.ask(method, URLS.new_nonce), await front.ask(method, URLS.new_nonce)
     assert (answer.status, answer.response.body) == (status, b"")
@@ -59,7 +59,7 @@ async def test_new_nonce_gives_a_fresh_nonce_that_is_not_kept(world: World, meth
     ],
 )
 async def test_plain_methods_are_not_for_resources(world: World, method: str, url: str) -> None:
-    """#4: 405 and malformed, with the methods that there are (RFC 9110 15.5.6)."""
+    """It is 405 and malformed, with the methods that there are (RFC 9110 15.5.6)."""
     async with opened(world) as front:
         answer = await front.ask(method, url)
     assert answer.problem == (405, "malformed")
@@ -80,7 +80,7 @@ async def test_plain_methods_are_not_for_resources(world: World, method: str, ur
     ],
 )
 async def test_content_type_must_be_jose_json(world: World, content_type: str | None, status: int) -> None:
-    """#5: another type is 415; parameters, which mean nothing here, do no harm."""
+    """Another type is 415; parameters, which mean nothing here, do no harm."""
     async with opened(world) as front:
         client = await front.client()
         head = {"alg": "ES256", "nonce": client.nonce, "url": client.kid, "kid": client.kid}
@@ -95,7 +95,7 @@ async def test_content_type_must_be_jose_json(world: World, content_type: str | 
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", ["/", "/acme", "/acme/", "/acme/directory/", "/acme/order/abc", "/acme/authz/1"])
 async def test_what_is_not_there_is_a_problem_document_too(world: World, path: str) -> None:
-    """#7, #8: 404 with type, detail and status; a POST's reply has a nonce all the same."""
+    """It is 404 with type, detail and status; a POST's reply has a nonce all the same."""
     async with opened(world) as front:
         got, posted = await front.ask("GET", BASE + path), await front.ask("POST", BASE + path)
     assert got.problem == posted.problem == (404, "malformed")
@@ -105,7 +105,7 @@ async def test_what_is_not_there_is_a_problem_document_too(world: World, path: s
 
 @pytest.mark.anyio
 async def test_what_the_server_refuses_itself_is_a_problem_document(world: World) -> None:
-    """#7, #30: a body over the cap never comes to the door, but its reply looks like all others."""
+    """A body over the cap never comes to the door, but its reply looks like all others."""
     async with opened(world) as front:
         response = front.door.refuse(413, "the body is longer than 64 KiB")
     headers = dict(response.headers)
@@ -117,7 +117,7 @@ async def test_what_the_server_refuses_itself_is_a_problem_document(world: World
 @pytest.mark.anyio
 @pytest.mark.parametrize("url", [URLS.new_order, URLS.new_order + "/", URLS.new_order + "?x=1", "http" + BASE[5:], "x"])
 async def test_signed_url_must_be_the_one_asked_for(world: World, url: str) -> None:
-    """#26: another host, path, query or scheme is unauthorized; only the very same passes."""
+    """Another host, path, query or scheme is unauthorized; only the very same passes."""
     async with opened(world) as front:
         client = await front.client()
         head = {"alg": "ES256", "nonce": client.nonce, "url": url, "kid": client.kid}
@@ -129,7 +129,7 @@ async def test_signed_url_must_be_the_one_asked_for(world: World, url: str) -> N
 
 @pytest.mark.anyio
 async def test_urls_come_from_the_settings(world: World) -> None:
-    """#10: no URL in any reply knows the Host header."""
+    """No URL in any reply knows the Host header."""
     async with opened(world) as front:
         answer = await front.ask("GET", URLS.directory, headers={"host": "evil.example"})
     assert b"evil" not in answer.response.body
@@ -138,7 +138,7 @@ async def test_urls_come_from_the_settings(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_cors_only_where_it_is_asked_for(world: World) -> None:
-    """#11: off, nothing of it is there; on, the headers that clients need are exposed and a preflight is answered."""
+    """Off, nothing of it is there; on, the headers that clients need are exposed and a preflight is answered."""
     async with opened(world) as front:
         off = await front.ask("GET", URLS.directory)
         front.configure({"cors": True})
@@ -151,7 +151,7 @@ async def test_cors_only_where_it_is_asked_for(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_nonce_is_good_once_and_the_error_brings_a_new_one(world: World) -> None:
-    """#8, #12: the second use is badNonce, and the nonce of that very reply works."""
+    """The second use is badNonce, and the nonce of that very reply works."""
     async with opened(world) as front:
         client = await front.client()
         used = client.nonce
@@ -166,7 +166,7 @@ async def test_nonce_is_good_once_and_the_error_brings_a_new_one(world: World) -
 
 @pytest.mark.anyio
 async def test_wrong_signature_does_not_spend_the_nonce(world: World) -> None:
-    """#19: a nonce that somebody else saw is no use to him: the signature is checked first."""
+    """A nonce that somebody else saw is no use to him: the signature is checked first."""
     async with opened(world) as front:
         client = await front.client()
         nonce = client.nonce
@@ -179,7 +179,7 @@ async def test_wrong_signature_does_not_spend_the_nonce(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_accounts_that_are_not_here(world: World) -> None:
-    """#25: an unknown account and one of another server are accountDoesNotExist, from which clients recover."""
+    """An unknown account and one of another server are accountDoesNotExist, from which clients recover."""
     async with opened(world) as front:
         client = await front.client()
         unknown = await client.post(URLS.new_order, {}, kid=URLS.account("a" * 22))
@@ -190,7 +190,7 @@ async def test_accounts_that_are_not_here(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_key_is_named_in_the_way_the_resource_wants(world: World) -> None:
-    """#24: kid on newAccount and jwk on newOrder are malformed."""
+    """A kid on newAccount and a jwk on newOrder are malformed."""
     async with opened(world) as front:
         client = await front.client()
         assert (await client.post(URLS.new_account, {})).problem == (400, "malformed")
@@ -199,7 +199,7 @@ async def test_key_is_named_in_the_way_the_resource_wants(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_deactivated_account_is_unauthorized_everywhere(world: World) -> None:
-    """#37: 401 for every request after the deactivation."""
+    """Every request after the deactivation is 401."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.order("a.example")
@@ -212,7 +212,7 @@ async def test_deactivated_account_is_unauthorized_everywhere(world: World) -> N
 
 @pytest.mark.anyio
 async def test_old_key_is_dead_at_once_after_a_key_change(world: World) -> None:
-    """#38: the cache of parsed keys holds nothing stale."""
+    """The cache of parsed keys holds nothing stale."""
     async with opened(world) as front:
         client = await front.client()
         new = ec.generate_private_key(ES256)
@@ -229,7 +229,7 @@ async def test_old_key_is_dead_at_once_after_a_key_change(world: World) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("payload", [b"[]", b"1", b"{", b"null", b'"x"', b"\xff", b'{"a":1,"a":2}'])
 async def test_payload_must_be_an_object_or_nothing(world: World, payload: bytes) -> None:
-    """#31: anything else is malformed."""
+    """Anything else is malformed (RFC 8555 6.3)."""
     async with opened(world) as front:
         client = await front.client()
         assert (await client.post(URLS.new_order, payload)).problem == (400, "malformed")
@@ -237,7 +237,7 @@ async def test_payload_must_be_an_object_or_nothing(world: World, payload: bytes
 
 @pytest.mark.anyio
 async def test_foreign_and_missing_ids_have_one_answer(world: World) -> None:
-    """#56: nothing tells another account's order from none, by the status, the type or the words."""
+    """Nothing tells another account's order from none, by the status, the type or the words."""
     async with opened(world) as front:
         owner, other = await front.client(), await front.client()
         order = await owner.issued("a.example")
@@ -260,7 +260,7 @@ async def test_foreign_and_missing_ids_have_one_answer(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_store_that_is_away_is_told_with_retry_after(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """#75: 503 with whole seconds, for reads and for writes; a nonce comes too."""
+    """It is 503 with whole seconds, for reads and for writes; a nonce comes too."""
 
     async def away(*_: object, **__: object) -> None:
         raise StoreUnavailable("store: away")
@@ -281,7 +281,7 @@ async def test_store_that_is_away_is_told_with_retry_after(world: World, monkeyp
 
 @pytest.mark.anyio
 async def test_unforeseen_fault_is_logged_and_not_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """#7: 500 serverInternal; the words of the exception stay inside."""
+    """It is 500 serverInternal; the words of the exception stay inside."""
 
     async def broken(*_: object) -> Response:
         raise RuntimeError("secret words")

@@ -22,7 +22,7 @@ NAMES = ("a.example", "b.example")
 
 @pytest.mark.anyio
 async def test_finalize_answers_the_finished_order(world: World) -> None:
-    """#50, #51: 200, `valid` at once, with Location and certificate."""
+    """It is 200 and `valid` at once, with Location and certificate."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.proven(*NAMES)
@@ -37,7 +37,7 @@ async def test_finalize_answers_the_finished_order(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_unfinished_order_is_processing(world: World) -> None:
-    """#50, #52: what is not through in time is `processing` with Retry-After, never `ready`."""
+    """What is not through in time is `processing` with Retry-After, never `ready`."""
     async with opened(world, pipeline=False) as front:
         client = await front.client()
         async with anyio.create_task_group() as group:
@@ -56,7 +56,7 @@ async def test_unfinished_order_is_processing(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_finalize_again_shows_the_order(world: World) -> None:
-    """#47: a finalize repeated, with the same CSR or another, is 200 with the same order and certificate."""
+    """A finalize repeated, with the same CSR or another, is 200 with the same order and certificate."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.issued(*NAMES)
@@ -66,7 +66,7 @@ async def test_finalize_again_shows_the_order(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_finalize_too_early_is_refused(world: World) -> None:
-    """#47: pending is 403 orderNotReady, whatever the CSR."""
+    """A pending order is 403 orderNotReady, whatever the CSR."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.order("a.example")
@@ -132,7 +132,7 @@ def weak() -> bytes:
     ],
 )
 async def test_bad_csr_leaves_the_order_ready(world: World, csr: bytes, kind: str) -> None:
-    """#48: 400, and a good CSR is taken afterwards."""
+    """It is 400 badCSR, and a good CSR is taken afterwards."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.proven(*NAMES)
@@ -147,7 +147,7 @@ async def test_bad_csr_leaves_the_order_ready(world: World, csr: bytes, kind: st
 @pytest.mark.anyio
 @pytest.mark.parametrize("payload", [b"", {}, {"csr": 7}, {"csr": None}, {"csr": "A"}, {"csr": "AAA="}, {"csr": "+A"}])
 async def test_csr_must_be_base64url(world: World, payload: Any) -> None:
-    """#27: unpadded base64url of DER (RFC 8555 7.4), else malformed."""
+    """It is unpadded base64url of DER (RFC 8555 7.4), or malformed."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.proven("a.example")
@@ -158,7 +158,7 @@ async def test_csr_must_be_base64url(world: World, payload: Any) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize(("names", "common_name"), [(("B.example", "A.EXAMPLE"), ""), (NAMES, "A.example")])
 async def test_names_compare_without_case_and_order(world: World, names: tuple[str, ...], common_name: str) -> None:
-    """#49: a common name is taken when it is one of the names; the certificate has none."""
+    """A common name is taken when it is one of the names; the certificate has none."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.proven(*NAMES)
@@ -170,7 +170,7 @@ async def test_names_compare_without_case_and_order(world: World, names: tuple[s
 
 @pytest.mark.anyio
 async def test_account_key_is_no_certificate_key(world: World) -> None:
-    """#48: RFC 8555 11.1."""
+    """A CSR with the account's own key is refused (RFC 8555 11.1)."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.proven("a.example")
@@ -198,7 +198,7 @@ async def test_blocked_keys_are_not_certified(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_failed_issuance_is_invalid_with_its_error(world: World) -> None:
-    """#53: what only the issue stage finds makes the order invalid, in the very reply; it never comes back."""
+    """What only the issue stage finds makes the order invalid, in the very reply; it never comes back."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.proven("a.example")

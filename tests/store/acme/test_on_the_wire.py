@@ -60,7 +60,7 @@ async def exchange(port: int, data: bytes) -> tuple[int, dict[str, str], bytes]:
 @pytest.mark.anyio
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204)])
 async def test_new_nonce_on_the_wire(world: World, method: str, status: int) -> None:
-    """#2, #3: no body, Cache-Control: no-store and a nonce, read from a socket."""
+    """It has no body, Cache-Control: no-store and a nonce, read from a socket."""
     async with opened(world, pipeline=False) as front, served(front) as port:
         request = f"{method} /acme/new-nonce HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         answer = await exchange(port, request.encode())
@@ -72,7 +72,7 @@ async def test_new_nonce_on_the_wire(world: World, method: str, status: int) -> 
 
 @pytest.mark.anyio
 async def test_body_over_the_cap_on_the_wire(world: World) -> None:
-    """#30, #8: 413 before it is read, as a problem document, with a nonce."""
+    """It is 413 before it is read, as a problem document, with a nonce."""
     async with opened(world, pipeline=False) as front, served(front) as port:
         head = f"POST /acme/new-order HTTP/1.1\r\nHost: x\r\nContent-Type: {JOSE}\r\nContent-Length: 5000\r\n\r\n"
         status, headers, body = await exchange(port, head.encode())
@@ -105,7 +105,7 @@ async def test_certificate_on_the_wire_counts_as_sent(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_one_nonce_passes_one_of_fifty_at_once(world: World) -> None:
-    """#15: fifty parallel posts with one nonce: one is answered, all others are badNonce."""
+    """Fifty parallel posts with one nonce: one is answered, all others are badNonce."""
     async with opened(world, pipeline=False) as front:
         client = await front.client()
         nonce, ends = client.nonce, list[int]()

@@ -26,7 +26,7 @@ def named(front: Front, order: Answer) -> str:
 
 @pytest.mark.anyio
 async def test_new_order_is_whole_at_once(world: World) -> None:
-    """#41: 201 with Location and every member that has a value, before any stage has run; no nulls, no certificate."""
+    """It is 201 with Location and every member that has a value, before any stage has run; no nulls."""
     async with opened(world, pipeline=False) as front:
         client = await front.client()
         order = await client.order("a.example", "b.example")
@@ -47,7 +47,7 @@ async def test_new_order_is_whole_at_once(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_identifiers_come_back_as_they_were_sent(world: World) -> None:
-    """#42, #49: duplicates go, the spelling stays, and the certificate has lower case."""
+    """Duplicates go, the spelling stays, and the certificate has lower case."""
     async with opened(world) as front:
         client = await front.client()
         sent = [*dns("A.Example", "b.example", "a.example"), {"type": "ip", "value": "2001:db8::1"}]
@@ -92,7 +92,7 @@ async def test_identifiers_come_back_as_they_were_sent(world: World) -> None:
     ],
 )
 async def test_identifiers_that_cannot_be_certified(world: World, identifiers: Any, kind: str) -> None:
-    """#42, #43: each has its error type, and nothing is made of it."""
+    """Each has its error type, and nothing is made of it."""
     async with opened(world, pipeline=False) as front:
         front.configure(names={"deny_domains": ["bad.example"], "max_names": 3})
         client = await front.client()
@@ -103,7 +103,7 @@ async def test_identifiers_that_cannot_be_certified(world: World, identifiers: A
 
 @pytest.mark.anyio
 async def test_every_refused_name_has_a_subproblem(world: World) -> None:
-    """#43: a client can leave out just the names that are refused (RFC 8555 6.7.1)."""
+    """A client can leave out just the names that are refused (RFC 8555 6.7.1)."""
     async with opened(world, pipeline=False) as front:
         front.configure(names={"deny_domains": ["bad.example"]})
         client = await front.client()
@@ -124,7 +124,7 @@ async def test_wildcard_without_a_dns_challenge_is_refused_at_once(world: World)
 @pytest.mark.anyio
 @pytest.mark.parametrize("member", ["notBefore", "notAfter"])
 async def test_validity_that_is_not_honoured_is_refused(world: World, member: str) -> None:
-    """#55: an error that names the member, not silence (RFC 8555 7.4)."""
+    """The error names the member; it is not ignored (RFC 8555 7.4)."""
     async with opened(world, pipeline=False) as front:
         client = await front.client()
         answer = await client.order("a.example", **{member: "2027-01-01T00:00:00Z"})
@@ -160,7 +160,7 @@ async def test_new_order_needs_an_object(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_limit_of_orders_counts_what_was_made_only(world: World) -> None:
-    """#74: 429 rateLimited with whole seconds; refused orders spend nothing."""
+    """It is 429 rateLimited with whole seconds; refused orders spend nothing (RFC 8555 6.6)."""
     async with opened(world, pipeline=False) as front:
         front.configure({"limits": {"new_orders": {"count": 2, "per": "1h"}}}, names={"deny_domains": ["bad.example"]})
         client, other = await front.client(), await front.client()
@@ -195,7 +195,7 @@ async def test_limit_of_open_orders(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_replacement_is_taken_once(world: World) -> None:
-    """#73: owned, with a common name, unused: shown in the order, and the old certificate counts as delivered."""
+    """Its own, unused, with a name in common: it is in the order, and the old certificate counts as delivered."""
     async with opened(world) as front:
         client, other = await front.client(), await front.client()
         old = await client.issued("a.example", "b.example")
@@ -225,7 +225,7 @@ async def test_replacement_of_what_is_none(world: World, replaces: Any) -> None:
 
 @pytest.mark.anyio
 async def test_rejected_order_is_invalid_with_its_error(world: World) -> None:
-    """#53: the error is in the order, with `instance`; and it stays invalid."""
+    """The error is in the order, with `instance`; and it stays invalid."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.order("a.example")
@@ -246,7 +246,7 @@ async def test_rejected_order_is_invalid_with_its_error(world: World) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize(("offset", "status"), [(-1, "pending"), (0, "invalid")])
 async def test_order_expires_at_its_second(world: World, offset: int, status: str) -> None:
-    """#54: invalid from the second on that `expires` says, though no stage has ended it yet."""
+    """It is invalid from the second on that `expires` says, though no stage has ended it yet."""
     async with opened(world, pipeline=False) as front:
         client = await front.client()
         order = await client.order("a.example")

@@ -1,4 +1,4 @@
-"""Random legal and illegal ACME moves by several accounts: no way leads out of valid or invalid (#57)."""
+"""Random legal and illegal ACME moves by several accounts: no way leads out of valid or invalid."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Player:
 
 @pytest.mark.anyio
 async def test_random_moves_keep_the_state_machine(world: World) -> None:
-    """#57: statuses only go ahead, authorizations and orders agree, each certificate is one order's."""
+    """Statuses only go ahead, authorizations and orders agree, each certificate is one order's."""
     seed = int(os.environ.get("MOVES_SEED", random.randrange(2**32)))
     print(f"MOVES_SEED={seed}")  # noqa: T201  pytest shows it when the test fails
     chance = random.Random(seed)

@@ -26,7 +26,7 @@ def window(answer: Answer) -> tuple[Any, Any]:
 
 @pytest.mark.anyio
 async def test_window_is_the_middle_third_the_operators_or_past(world: World) -> None:
-    """#73: anyone may ask; Retry-After is there; a revoked certificate's window is over."""
+    """Anyone may ask; Retry-After is there; a revoked certificate's window is over."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.issued("a.example")
@@ -51,7 +51,7 @@ async def test_window_is_the_middle_third_the_operators_or_past(world: World) ->
 
 @pytest.mark.anyio
 async def test_unknown_certificate_is_404(world: World) -> None:
-    """#73: another serial number, and ours under another issuer's key identifier."""
+    """It is so for another serial number, and for ours under another issuer's key identifier."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.issued("a.example")

@@ -34,7 +34,7 @@ async def record(front: Front, order: Answer) -> Certificate:
 
 @pytest.mark.anyio
 async def test_account_revokes_its_certificate_once(world: World) -> None:
-    """#70 to #72: exactly 200 and no body, once it is in the store and published; again, alreadyRevoked."""
+    """It is exactly 200 without a body, once it is in the store and published; again, alreadyRevoked."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.issued("a.example")
@@ -82,7 +82,7 @@ async def test_revocation_that_comes_second_is_told(world: World, reason: int, l
 
 @pytest.mark.anyio
 async def test_key_of_the_certificate_revokes(world: World) -> None:
-    """#70, #71: by jwk, without any account; a compromised key is blocked, and may still sign this and again."""
+    """It does so by jwk, without any account; a compromised key is blocked, and may still sign this and again."""
     async with opened(world) as front:
         client, key = await front.client(), ec.generate_private_key(ES256)
         order = await client.issued("a.example", key=key)
@@ -98,7 +98,7 @@ async def test_key_of_the_certificate_revokes(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_account_that_proved_all_names_revokes(world: World) -> None:
-    """#70: another account may once it has proven every name; it blocks no key that it does not hold."""
+    """Another account may once it has proven every name; it blocks no key that it does not hold."""
     async with opened(world) as front:
         owner, other = await front.client(), await front.client()
         order = await owner.issued("a.example", "b.example")
@@ -116,7 +116,7 @@ async def test_account_that_proved_all_names_revokes(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_given_up_authorizations_prove_nothing(world: World) -> None:
-    """#70, #62: an account that has deactivated its authorization may not revoke with it."""
+    """An account that has deactivated its authorization may not revoke with it."""
     async with opened(world) as front:
         owner, other = await front.client(), await front.client()
         order = await owner.issued("a.example")
@@ -128,7 +128,7 @@ async def test_given_up_authorizations_prove_nothing(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_any_other_key_may_not_revoke(world: World) -> None:
-    """#70: neither a stranger's key nor the account's own key as jwk."""
+    """Neither a stranger's key may, nor the account's own key as jwk."""
     async with opened(world) as front:
         client = await front.client()
         payload = {"certificate": await der_of(client, await client.issued("a.example"))}
@@ -141,7 +141,7 @@ async def test_any_other_key_may_not_revoke(world: World) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("reason", [2, 6, 7, 8, 10, 11, -1, 99, True, "1", 1.0, None])
 async def test_reason_must_be_one_of_those_for_leaves(world: World, reason: Any) -> None:
-    """#71: badRevocationReason, and nothing is revoked."""
+    """Any other is badRevocationReason, and nothing is revoked."""
     async with opened(world) as front:
         client = await front.client()
         payload = {"certificate": await der_of(client, await client.issued("a.example")), "reason": reason}
@@ -162,7 +162,7 @@ async def test_certificate_must_be_one(world: World, payload: Any) -> None:
 
 @pytest.mark.anyio
 async def test_unknown_certificate_is_404(world: World) -> None:
-    """#71: one of another CA, and one of ours with other bytes under its serial number."""
+    """It is so for one of another CA, and for one of ours with other bytes under its serial number."""
     async with opened(world) as front:
         client = await front.client()
         foreign = hierarchy.create_root("Other", keys.generate("p256"), YEAR, NOW, lambda n: b"\x11" * n)

@@ -20,7 +20,7 @@ AUTHORITY = bytes.fromhex("69885b6b87464041e1b37b847ba0ae2cde01c8d4")
     ],
 )
 def test_id_has_the_sign_byte(serial: int, text: str) -> None:
-    """#73: the first is the example of the RFC; a serial with its top bit set has a zero byte in front."""
+    """The first is the example of the RFC; a serial with its top bit set has a zero byte in front."""
     assert certificate_id(AUTHORITY, serial) == text
     assert parse_certificate_id(text, "id") == (AUTHORITY, serial)
 

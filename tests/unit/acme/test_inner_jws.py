@@ -70,7 +70,7 @@ def test_binding_of_other_key_is_unauthorized() -> None:
     ],
 )
 def test_parse_binding_refuses(value: object, kind: str, words: str) -> None:
-    """Each demand of RFC 8555 7.3.4 on the binding's form has its refusal (checklist 36)."""
+    """Each demand of RFC 8555 7.3.4 on the binding's form has its refusal."""
     with pytest.raises(AcmeProblem) as caught:
         parse_binding(value)
     assert caught.value.kind == kind
@@ -124,7 +124,7 @@ def test_key_change_is_verified_by_its_own_key() -> None:
     ],
 )
 def test_parse_key_change_refuses(payload: bytes, kind: str, words: str) -> None:
-    """Each demand of RFC 8555 7.3.5 on the inner JWS's form has its refusal (checklist 38)."""
+    """Each demand of RFC 8555 7.3.5 on the inner JWS's form has its refusal."""
     with pytest.raises(AcmeProblem) as caught:
         parse_key_change(payload)
     assert caught.value.kind == kind

@@ -133,7 +133,7 @@ CLOSE = rsa.RSAPublicNumbers(65537, ((1 << 1024) - 105) * ((1 << 1024) - 1053 + 
     ],
 )
 def test_parse_jwk_refuses(value: object, kind: str, words: str) -> None:
-    """What is no JWK is malformed; a key that is unsupported, invalid or weak is badPublicKey (checklist 29)."""
+    """What is no JWK is malformed; a key that is unsupported, invalid or weak is badPublicKey."""
     with pytest.raises(AcmeProblem) as caught:
         parse_jwk(value)
     assert (caught.value.kind, caught.value.status) == (kind, 400)

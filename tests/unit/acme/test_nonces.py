@@ -50,7 +50,7 @@ def assert_bad(made: Nonces, nonce: str | None) -> None:
 
 
 def test_nonce_is_good_once() -> None:
-    """A nonce is taken once and never again; the next one is not hurt (checklist 12)."""
+    """A nonce is taken once and never again; the next one is not hurt."""
     made = nonces()
     first, second = made.issue(), made.issue()
     assert made.check(first) == first
@@ -61,13 +61,13 @@ def test_nonce_is_good_once() -> None:
 
 
 def test_missing_nonce_is_bad() -> None:
-    """No nonce is badNonce, in words that clients look for (checklist 13, 18)."""
+    """No nonce is badNonce, in words that clients look for."""
     assert_bad(nonces(), None)
 
 
 @pytest.mark.parametrize("text", ["a b", "AAAA=", "AAAAAAAAAAAAAAAAAAAAAA==", "ü", "ab+/", "AAAAA", "\n"])
 def test_nonce_that_is_not_base64url_is_malformed(text: str) -> None:
-    """RFC 8555 6.5.2: such a nonce is malformed, not badNonce (checklist 14)."""
+    """RFC 8555 6.5.2: such a nonce is malformed, not badNonce."""
     assert refusal(nonces(), text).kind == "malformed"
 
 
@@ -79,7 +79,7 @@ def test_nonce_that_was_not_made_here_is_bad(text: str) -> None:
 
 @pytest.mark.anyio
 async def test_nonce_passes_one_of_fifty() -> None:
-    """Of 50 tasks that redeem one nonce at the same time one succeeds (checklist 15)."""
+    """Of 50 tasks that redeem one nonce at the same time one succeeds."""
     made = nonces()
     nonce, passed = made.issue(), []
 
@@ -99,7 +99,7 @@ async def test_nonce_passes_one_of_fifty() -> None:
 
 
 def test_nonce_from_before_a_restart_is_bad() -> None:
-    """A new start has a new key: the nonces of the old one are noise to it, not an error (checklist 16)."""
+    """A new start has a new key: the nonces of the old one are noise to it, not an error."""
     old, new = nonces(), nonces(key=b"other key, truly")
     for _ in range(8):
         new.issue()
@@ -142,7 +142,7 @@ def test_oldest_nonces_leave_the_window() -> None:
 
 
 def test_memory_is_constant() -> None:
-    """What is kept is one bit for each nonce of the window, however many are made (checklist 17)."""
+    """What is kept is one bit for each nonce of the window, however many are made."""
     made = Nonces(os.urandom, Clock(), 3600)
     before = sys.getsizeof(made._used)
     for _ in range(20_000):

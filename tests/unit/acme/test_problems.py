@@ -137,6 +137,6 @@ def test_from_refused(refused: Refused, kind: str, detail: str) -> None:
     ],
 )
 def test_from_status(status: int, kind: str) -> None:
-    """An error of HTTP alone is a problem document too (checklist 7)."""
+    """An error of HTTP alone is a problem document too."""
     problem = from_status(status, "no", [("Allow", "POST")])
     assert (status, kind, (("Allow", "POST"),)) == (problem.status, problem.kind, problem.headers)

@@ -70,7 +70,7 @@ def changed(*challenges: Challenge, **changes: Any) -> Session:
     ],
 )
 def test_statuses_follow_from_the_record(session: Session, order: str, authorization: str, challenge_: str) -> None:
-    """RFC 8555 7.1.6; #59: an authorization is never `processing`."""
+    """RFC 8555 7.1.6: an authorization is never `processing`."""
     assert order == VIEW.order(session)["status"]
     assert authorization == VIEW.authorization(session, 1)["status"]
     assert challenge_ == VIEW.challenge(session, session.challenges[0])["status"]
@@ -88,7 +88,7 @@ def test_statuses_follow_from_the_record(session: Session, order: str, authoriza
     ],
 )
 def test_order_has_only_members_with_a_value(session: Session, members: set[str]) -> None:
-    """#41: no nulls, no certificate before it is valid, an error only where it is invalid."""
+    """There are no nulls, no certificate before it is valid, an error only where it is invalid."""
     made = VIEW.order(session)
     assert made.keys() == {"status", "expires", "identifiers", "authorizations", "finalize"} | members
     assert None not in made.values()
