@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from anyio import to_thread
 
@@ -82,29 +83,47 @@ class AcmeSite(Site):
         assert program.other == []
 
 
+class Way(NamedTuple):
+    """How clients reach a server that something stands before.
+
+    Attributes:
+        listen: the port where the program listens.
+        port: the port that clients connect to.
+        url: what they think that they connect to.
+        trust: PEM of the CA of what they find there.
+    """
+
+    listen: int
+    port: int
+    url: str
+    trust: Path
+
+
 @asynccontextmanager
 async def acme_site(
-    folder: Path, acme: str = "", *, store: str = "", url: str = "", port: int = 0, trust: Path | None = None
+    folder: Path, acme: str = "", *, store: str = "", way: Way | None = None
 ) -> AsyncIterator[AcmeSite]:
     """A CA whose program is not started yet.
 
-    `acme` is appended to [acme], `store` is the URL of an external store. `url` and `port` are how clients reach the
-    server where something is between them, and `trust` whom they then trust.
+    `acme` is appended to [acme], `store` is the URL of an external store; clients reach the program itself unless there
+    is another `way`.
     """
+    if way is None:
+        port = free_port()
+        way = Way(port, port, f"https://127.0.0.1:{port}", folder / "data" / "ca" / "root.pem")
     zone: Zone = {}
     tokens: dict[str, str] = {}
-    listen, plain = free_port(), free_port()
-    url = url or f"https://127.0.0.1:{listen}"
+    plain = free_port()
     async with nameserver(zone) as dns, responder("") as peer:
         peer.answer = tokens.get
         table = f'[store]\nurl = "{store}"\nlease = "3s"\n' if store else ""
-        text = _CONFIG.format(dns=dns.port, store=table, listen=listen, url=url, plain=plain, acme=acme)
+        text = _CONFIG.format(dns=dns.port, store=table, listen=way.listen, url=way.url, plain=plain, acme=acme)
         config = make_authority(folder, text, http_port=peer.port)
         own = Store(StoreSettings(url=store or f"unix://{folder}/data/store/valkey.sock"), time.time)
         site = AcmeSite(folder, config, peer, "", own)
-        site.zone, site.tokens, site.listen, site.plain, site.urls = zone, tokens, listen, plain, Urls(url)
-        tls = ssl.create_default_context(cafile=trust or folder / "data" / "ca" / "root.pem")
-        site.new_web = partial(Web, port or listen, tls, url.removeprefix("https://"))
+        site.zone, site.tokens, site.listen, site.plain, site.urls = zone, tokens, way.listen, plain, Urls(way.url)
+        tls = ssl.create_default_context(cafile=way.trust)
+        site.new_web = partial(Web, way.port, tls, way.url.removeprefix("https://"))
         site.web = site.new_web()
         try:
             yield site
