@@ -50,7 +50,7 @@ class Committer:
         self.slots: dict[State, Slots] = {}
         self._moves: deque[Entry] = deque()
         self._wake = asyncio.Event()
-        self._look = False  # something may be there to claim
+        self._look: set[State] = set()  # queues where something may be, and no claim was sent since
         self._asked = dict.fromkeys(State, 0)  # slots for which a claim is under way
         self._sequence, self._next_due = 0, 0.0
         self._calls = 0
@@ -66,15 +66,15 @@ class Committer:
         self.slots[slots.queue] = slots
         self.wake()
 
-    def wake(self) -> None:
-        """Something may be there to claim."""
-        self._look = True
+    def wake(self, *queues: State) -> None:
+        """Something may be there to claim: in these queues, or in any."""
+        self._look.update(queues or self.slots)
         self._wake.set()
 
     def freed(self, queue: State) -> None:
-        """A slot is free: that matters where somebody stands in the queue."""
-        if self.lengths[QUEUES.index(queue)]:
-            self.wake()
+        """A slot is free: that matters where somebody stands in the queue, or may stand."""
+        if self._length(queue) or queue in self._look:
+            self.wake(queue)
 
     def add(self, move: Move, hold: Hold | None = None) -> None:
         """Send a move of which nobody waits for the answer; the session of `hold` leaves this supervisor with it."""
@@ -90,10 +90,13 @@ class Committer:
         sends is made after this move, or dropped when this one is not made.
         """
         state = State(move[3])
-        slots = self.slots.get(state)
-        if slots is None or self.quiet or not self.available or self.lengths[QUEUES.index(state)]:
-            return False
-        if slots.free() <= self._asked[state]:
+        if (
+            state not in self.slots
+            or self.quiet
+            or not self.available
+            or self._length(state)
+            or not self._claimable(state)
+        ):
             return False
         hold.session = advanced(hold.session, writes, state)
         self._moves.append(Entry(moves.ahead(move), hold=hold))
@@ -165,14 +168,15 @@ class Committer:
         self._resyncing = False
         if self._resync_due:
             self._resync_due, self._resyncing = False, True
-            return Group([Entry(moves.resync([*self.held, *(entry.move[1] for entry in self._moves)]))], [])
+            leaving = [entry.move[1] for entry in self._moves if entry.future is None]
+            return Group([Entry(moves.resync([*self.held, *leaving]))], [])
         entries: list[Entry] = []
         later: list[Entry] = []
         while self._moves and len(entries) < GROUP_LIMIT:
             entry = self._moves.popleft()
             (later if entry.move[1] in self._flying else entries).append(entry)
         self._moves.extendleft(reversed(later))
-        claims = self._wishes() if (entries or self._look) and not self.quiet else []
+        claims = self._wishes() if not self.quiet and (entries or any(map(self._claimable, self._look))) else []
         if not (entries or claims):
             return None
         self._flying.update([entry.move[1] for entry in entries])
@@ -185,18 +189,25 @@ class Committer:
         find a slot too.
         """
         claims = []
-        for slots, length in zip(self.slots.values(), self.lengths, strict=False):
-            queue = slots.queue
-            free = slots.free() - self._asked[queue]
+        for queue, slots in self.slots.items():
+            free = self._claimable(queue)
             if queue is State.MAKECHALLENGE:
                 free = min(free, -(-slots.concurrency() // LANES))
             else:
-                free = min(free, max(length, (free + 1) // 2))
+                free = min(free, max(self._length(queue), (free + 1) // 2))
             if free > 0:
                 self._asked[queue] += free
+                self._look.discard(queue)
                 claims.append(Claim(queue, free, queue is not State.DONE))
-        self._look = False
         return claims
+
+    def _length(self, queue: State) -> int:
+        """How many stand there, as far as is known."""
+        return self.lengths[QUEUES.index(queue)]
+
+    def _claimable(self, queue: State) -> int:
+        """Slots that are free there, and for which no claim is under way."""
+        return max(0, self.slots[queue].free() - self._asked[queue])
 
     def _settle(self, group: Group, reply: GroupReply) -> None:
         self._flying.difference_update([entry.move[1] for entry in group.entries if entry.move[0] != "resync"])
@@ -221,6 +232,8 @@ class Committer:
 
     def _hand_out(self, claimed: list[Session]) -> None:
         for session in claimed:
+            if (before := self.held.get(session.id)) is not None:
+                self._drop(before)  # put back by a call of the other lane whose reply is still to come
             if self.quiet:
                 self.add(moves.release(session.id, session.state))
             else:
@@ -228,17 +241,18 @@ class Committer:
                 self.slots[session.state].take(hold)
 
     def _drop(self, hold: Hold) -> None:
-        """The session is in its queue again, or dead: what is being done for it here counts no more."""
+        """The session is in its queue again, or dead: what is being done for it here counts no more.
+
+        Nor does what was done and is not sent yet: the session may be in flight here anew, in the same state.
+        """
         hold.void = True
+        self._moves = deque(entry for entry in self._moves if entry.hold is not hold)
         if self.held.get(hold.session.id) is hold:
             del self.held[hold.session.id]
 
     def _look_again(self, next_due: float) -> None:
-        if any(
-            length and slots.free() > self._asked[slots.queue]
-            for length, slots in zip(self.lengths, self.slots.values(), strict=False)
-        ):
-            self.wake()
+        if left := [queue for queue in self.slots if self._length(queue) and self._claimable(queue)]:
+            self.wake(*left)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -142,9 +142,13 @@ class Runner:
         return state is not State.TESTCHALLENGE or not session.scheduled
 
     def _swap(self, following: Slots) -> Runner:
-        """This worker is the next queue's from now on; an idle one of that queue takes its place here."""
+        """This worker is the next queue's from now on; an idle one of that queue takes its place, if it is wanted."""
         other = cast("Runner", following)
-        self._idle.append(other.spare())
+        spare = other.spare()
+        if self.one_too_many():
+            spare.set_result(None)
+        else:
+            self._idle.append(spare)
         return other
 
     def spare(self) -> Slot:
@@ -173,21 +177,23 @@ class Runner:
             if not self._deadlines.end(task):
                 self.give_back(hold)
                 raise
-            outcome = self._timed_out(session)
+            outcome = self._timed_out(hold, session)
         except Exception as error:  # noqa: BLE001  whatever a stage raises costs its session an attempt, never the loop
             late = self._deadlines.end(task)
-            outcome = self._timed_out(session) if late else self._broke(session, error)
+            outcome = self._timed_out(hold, session) if late else self._broke(hold, session, error)
         else:
             self._deadlines.end(task)
         return self._bounded(session, outcome)
 
-    def _timed_out(self, session: Session) -> Retry:
+    def _timed_out(self, hold: Hold, session: Session) -> Retry:
         limit = self._settings().timeout
-        self._log.warning("stage.timed_out", **self._about(session), limit_s=limit)
+        if not hold.void:
+            self._log.warning("stage.timed_out", **self._about(session), limit_s=limit)
         return self._failed(session, f"{self.queue} took longer than {limit:g} s")
 
-    def _broke(self, session: Session, error: Exception) -> Retry:
-        self._log.error("stage.failed", **self._about(session), exc_info=error)
+    def _broke(self, hold: Hold, session: Session, error: Exception) -> Retry:
+        if not hold.void:  # else its reserve may have been refused, which is no fault
+            self._log.error("stage.failed", **self._about(session), exc_info=error)
         return self._failed(session, f"{self.queue} failed ({type(error).__name__})")
 
     def _bounded(self, session: Session, outcome: Outcome) -> Outcome:

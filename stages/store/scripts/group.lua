@@ -81,11 +81,14 @@ for _, wanted in ipairs(claims) do claim(wanted[1], wanted[2], wanted[3], EXACTL
 
 local lengths, delayed, next_due = {}, {}, 0
 for queue = 1, 4 do
-  lengths[queue] = call('LLEN', PENDING[queue])
-  delayed[queue] = call('ZCARD', DELAYED[queue])
-  if delayed[queue] > 0 then
-    local due = tonumber(call('ZRANGE', DELAYED[queue], 0, 0, 'WITHSCORES')[2])
-    if next_due == 0 or due < next_due then next_due = due end
+  local due = first_due(queue)
+  if due and due <= EXACTLY and #claims > 0 then
+    -- Also where no slot is free: else the next due time would not be one to come, and be waited for in vain.
+    promote(queue, EXACTLY, PROMOTED)
+    due = first_due(queue)
   end
+  if due and (next_due == 0 or due < next_due) then next_due = due end
+  lengths[queue] = call('LLEN', PENDING[queue])
+  delayed[queue] = due and call('ZCARD', DELAYED[queue]) or 0
 end
 return cmsgpack.pack({results, claimed, lengths, delayed, next_due, sequence})

@@ -1,9 +1,14 @@
 -- claim: take up to `free` sessions from the tail of a queue into this supervisor's in-flight list.
 -- Takes (queue, free, want, now): queue 1..4; want = 1 to read names and challenges too; now in seconds.
 -- Appends to `claimed`: {queue, session, hash as flat array, names, challenges as flat arrays}.
--- What is due in the queue's delayed set comes to its list first. An entry that is gone, dead, already in flight or
+-- What is due in the queue's delayed set comes to its list first (`group.lua` does so for the other queues behind the
+-- claims). An entry that is gone, dead, already in flight or
 -- of another state is not taken: it is dropped, or sent where its state says. One whose session waits for its client
 -- is dropped too: the client's move brings it back. One that cannot be read is set aside.
+
+local PROMOTED = 256 -- at once, at the most
+
+local function first_due(queue) return tonumber(call('ZRANGE', DELAYED[queue], 0, 0, 'WITHSCORES')[2] or '') end
 
 local function promote(queue, now, limit)
   local due = call('ZRANGEBYSCORE', DELAYED[queue], '-inf', now, 'LIMIT', 0, limit)
