@@ -132,7 +132,7 @@ def weak() -> bytes:
     ],
 )
 async def test_bad_csr_leaves_the_order_ready(world: World, csr: bytes, kind: str) -> None:
-    """It is 400 badCSR, and a good CSR is taken afterwards."""
+    """It is 400 with its kind, and a good CSR is taken afterwards."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.proven(*NAMES)
