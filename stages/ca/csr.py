@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import re
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -35,6 +36,9 @@ PEM_BLOCK: Final = re.compile(
     rb"(?P<base64>[A-Za-z0-9+/=\r\n]+?)"
     rb"-----END (?(new)NEW )CERTIFICATE REQUEST-----\s*"
 )
+PEM_WIDTH: Final = 64
+"""RFC 7468 2."""
+
 HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 
@@ -78,6 +82,13 @@ def check_csr(csr: bytes | str, names: tuple[str, ...], policy: KeyPolicy) -> Ch
     _check_names(asked, names)
     _check_common_names(request, names)
     return CheckedCsr(request.public_bytes(Encoding.DER), spki_der, key_type)
+
+
+def csr_pem(der: bytes) -> str:
+    """A request's DER as PEM (RFC 7468 7)."""
+    text = base64.b64encode(der).decode("ascii")
+    lines = "\n".join(text[at : at + PEM_WIDTH] for at in range(0, len(text), PEM_WIDTH))
+    return f"-----BEGIN CERTIFICATE REQUEST-----\n{lines}\n-----END CERTIFICATE REQUEST-----\n"
 
 
 def csr_names(csr: bytes | str) -> tuple[str, ...]:
@@ -140,13 +151,19 @@ def _check_signature(request: x509.CertificateSigningRequest) -> None:
     try:
         algorithm = request.signature_hash_algorithm
         modern = algorithm is None or isinstance(algorithm, HASHES)
-        valid = modern and request.is_signature_valid
+        valid = modern and _is_signed(request)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise Refused("badCSR", "signature", "the signature algorithm is not supported") from None
     if not modern:
         raise Refused("badCSR", "signature", "the request must be signed with SHA-256, SHA-384 or SHA-512")
     if not valid:
         raise Refused("badCSR", "signature", "the request is not signed by its own key")
+
+
+@lru_cache(maxsize=64)
+def _is_signed(request: x509.CertificateSigningRequest) -> bool:
+    """Both the front door and the issue stage ask, a moment apart: the costliest answer is kept for so long."""
+    return request.is_signature_valid
 
 
 def _extensions(request: x509.CertificateSigningRequest) -> x509.Extensions:

@@ -12,9 +12,11 @@ from pathlib import Path
 from ssl import SSLCertVerificationError
 from typing import Any
 
+import hiredis
 import msgspec
 from redis import exceptions
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -66,9 +68,25 @@ def connect(settings: StoreSettings) -> Redis:
     if not settings.url.startswith("unix://"):
         options["socket_keepalive"] = True
     try:
-        return Redis.from_url(settings.url, **options)
+        redis = Redis.from_url(settings.url, **options)
     except ValueError as error:
         raise Refused("config", "store.url", f"cannot be used: {error}") from None
+    pool = redis.connection_pool
+    pool.connection_class = _packing(pool.connection_class)
+    return redis
+
+
+def _packing(kind: type[AbstractConnection]) -> type[AbstractConnection]:
+    """Connections of this kind that write commands with hiredis, as redis-py's blocking ones do."""
+
+    class Packing(kind):  # type: ignore[misc, valid-type]  # whichever the URL asks for
+        def pack_command(self, *args: Any) -> list[bytes]:
+            if type(args[0]) is not str or " " in args[0]:  # redis-py's own commands of several words
+                packed: list[bytes] = super().pack_command(*args)
+                return packed
+            return [hiredis.pack_command(args)]
+
+    return Packing
 
 
 @contextmanager

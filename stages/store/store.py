@@ -6,10 +6,10 @@ A call either comes back with an answer for every move, after its writes are on 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import anyio
 import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
@@ -105,7 +105,7 @@ class Store:
         """Await a redis-py call under the call deadline, its errors translated."""
         with translated():
             try:
-                with anyio.fail_after(self.settings.call_timeout):
+                async with asyncio.timeout(self.settings.call_timeout):
                     return await awaitable
             except TimeoutError:
                 raise StoreUnavailable(f"store: no answer within {self.settings.call_timeout:g} s") from None

@@ -6,11 +6,11 @@ A handler reads through `reader` (one round trip, shared by all that read in the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import anyio
 import msgspec
 
 from stages.account import Account
@@ -84,7 +84,7 @@ class Desk:
             MoveFailed: the store's script could not make it: a fault of ours or a garbled record.
         """
         try:
-            with anyio.fail_after(MOVE_WITHIN):
+            async with asyncio.timeout(MOVE_WITHIN):
                 answer = await self.mover(move)
         except TimeoutError:
             raise StoreUnavailable(f"store: a move was not durable within {MOVE_WITHIN:g} s") from None

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec.structs import replace
 
-from stages.ca.csr import CheckedCsr, check_csr
+from stages.ca.csr import CheckedCsr, check_csr, csr_pem
 from stages.session import Session
 from stages.store import moves
 from supervisor.acme.desk import Asked, Desk, own_session
@@ -75,7 +73,7 @@ def _der(sent: dict[str, Any]) -> bytes:
 
 async def _take(desk: Desk, session: Session, csr: CheckedCsr) -> Session:
     """Put the CSR on record; of several at once one is taken, and all get the order that it makes."""
-    pem = x509.load_der_x509_csr(csr.der).public_bytes(Encoding.PEM).decode("ascii")
+    pem = csr_pem(csr.der)
     answer = await desk.move(moves.finalize(session.id, pem, csr.spki_sha256))
     if answer == ["refused", "blocked"]:
         raise AcmeProblem("badCSR", "public key: the key is on this CA's list of blocked keys")

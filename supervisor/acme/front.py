@@ -60,6 +60,7 @@ class Front:
         self._publisher = Publisher(issuer, lambda: reloader.settings.crl.file, store.clock)
         self._press = Press(store, issuer, lambda: reloader.settings)
         self._alternates = build.alternates(reloader.settings, issuer, int(store.clock()))
+        self._limits = reloader.settings, http_settings(reloader.settings)
         self._door: Door | None = None
         self._stopping = anyio.Event()
         self._listeners = 0
@@ -98,7 +99,7 @@ class Front:
                 await serve(
                     addresses,
                     handler,
-                    lambda: http_settings(self._reloader.settings),
+                    self._http,
                     tls=tls,
                     on_refused=refuse,
                     stopping=self._stopping,
@@ -187,6 +188,13 @@ class Front:
 
     def _acme(self) -> Acme:
         return self._reloader.settings.acme
+
+    def _http(self) -> HttpSettings:
+        """Asked several times for each request; made anew after a reload."""
+        settings = self._reloader.settings
+        if settings is not self._limits[0]:
+            self._limits = settings, http_settings(settings)
+        return self._limits[1]
 
     def _own_profile(self) -> Profile:
         domain = self._reloader.domain

@@ -11,6 +11,7 @@ authorizations.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -155,6 +156,7 @@ def identifier(text: str) -> dict[str, str]:
     return {"type": parse_name(text).kind, "value": text}
 
 
+@lru_cache(maxsize=1024)
 def rfc3339(at: int) -> str:
     """A unix time as RFC 3339 text in UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from stages.ca.csr import check_csr, csr_names, thumbprint
+from stages.ca.csr import check_csr, csr_names, csr_pem, thumbprint
 from stages.ca.key_policy import KeyPolicy
 from stages.errors import Refused
 from tests.unit.ca.making import SPKI, key, make_csr, to_pem
@@ -67,6 +68,14 @@ def test_check_csr_compares_as_sets() -> None:
     names = ("b.example", "*.a.example", "10.0.0.1", "2001:db8::1")
     check_csr(make_csr(names[::-1]), names, KeyPolicy())
     assert names[::-1] == csr_names(make_csr(names[::-1]))
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_csr_pem_is_what_others_write(count: int) -> None:
+    """The PEM of a request of any length is the one that `cryptography` writes."""
+    der = make_csr([f"{'x' * count}.example"])
+    expected = x509.load_der_x509_csr(der).public_bytes(Encoding.PEM).decode()
+    assert expected == csr_pem(der)
 
 
 def test_thumbprint_is_of_the_key() -> None:
