@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stages.session import Session
+from stages.session import Session, State
 from stages.store import moves
 from supervisor.acme.desk import Asked, Desk, not_found, own_session
 from supervisor.acme.http.message import Response
@@ -56,7 +56,8 @@ async def _made(desk: Desk, session: Session) -> Session:
 async def _give_up(desk: Desk, session: Session) -> Session:
     """Cancel the order; what is over stays as it is, and an issued certificate is not taken back by this."""
     answer = await desk.move(moves.cancel(session.id, GIVEN_UP, desk.domain().keep))
-    if answer == ["refused", "issued already"]:
+    # A session that has retired is "not live" to the move; its certificate is issued all the same.
+    if (answer[0] != "ok" and session.state is State.DONE) or answer == ["refused", "issued already"]:
         raise AcmeProblem(
             "malformed", "status: the order's certificate is issued; this authorization serves no other", status=403
         )

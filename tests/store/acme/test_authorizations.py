@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from tests.harness.acme_moves import Answer, csr_for
+from tests.harness.acme_moves import Answer, csr_for, session_of
 from tests.store.acme.front import Client, Front, opened, until
 from tests.store.world import World
 
@@ -138,11 +138,18 @@ async def test_deactivated_authorization_ends_its_order(world: World) -> None:
 
 
 @pytest.mark.anyio
-async def test_authorization_of_an_issued_certificate_stays(world: World) -> None:
-    """There is nothing left to give up: 403, and the order stays valid."""
+@pytest.mark.parametrize("retired", [False, True])
+async def test_authorization_of_an_issued_certificate_stays(world: World, retired: bool) -> None:  # noqa: FBT001  a row
+    """There is nothing left to give up: 403, and the order stays valid, also when its client has the certificate."""
     async with opened(world) as front:
         client = await front.client()
         order = await client.issued("a.example")
+        if retired:
+            await client.post(order.json["certificate"])
+            await client.post(client.kid)
+            with anyio.fail_after(20):
+                while (await world.whole(session_of(order))).live:
+                    await anyio.lowlevel.checkpoint()
         answer = await client.post(order.json["authorizations"][0], {"status": "deactivated"})
         after = await client.post(order.header("Location") or "")
     assert answer.problem == (403, "malformed")
