@@ -191,13 +191,15 @@ def finalize(session: str, csr: str, spki: str = "") -> Move:
     return ["finalize", session, csr, spki]
 
 
-def deliver(session: str, step: str, serial: str = "") -> Move:
+def deliver(session: str, step: str, serial: str = "", until: int = 0) -> Move:
     """How far the certificate has come: "sent" or "confirmed"; it never goes back.
 
-    It may be told after the session has retired, and with the certificate's `serial` after the session is gone.
+    It may be told after the session has retired, and with the certificate's `serial` after the session is gone. A
+    session that waits goes back to its stage; with `until`, a unix time, it waits until then instead: what the done
+    stage would say of a certificate that was sent, without being asked.
     Answers ["ok"] or ["refused", "state is another"].
     """
-    return ["deliver", session, step, serial]
+    return ["deliver", session, step, serial, str(until) if until else ""]
 
 
 def cancel(session: str, problem: Problem, keep: int) -> Move:

@@ -34,8 +34,12 @@ class Handed(Response):
 class Deliveries:
     """The certificates that went out lately, by the nonce that went with them."""
 
-    def __init__(self, mover: Callable[[Move], Awaitable[list[Any]]], capacity: int = CAPACITY) -> None:
+    def __init__(
+        self, mover: Callable[[Move], Awaitable[list[Any]]], sent_until: Callable[[], int], capacity: int = CAPACITY
+    ) -> None:
+        """`sent_until`: the unix time until which a session waits whose certificate is sent now; 0 for none."""
         self._mover = mover
+        self._sent_until = sent_until
         self._capacity = capacity
         self._given: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -62,5 +66,6 @@ class Deliveries:
         task.add_done_callback(self._tasks.discard)
 
     async def _note(self, session: str, serial: str, step: Delivery) -> None:
+        until = self._sent_until() if step is Delivery.SENT else 0
         with suppress(StoreUnavailable):
-            await self._mover(moves.deliver(session, step.value, serial))
+            await self._mover(moves.deliver(session, step.value, serial, until))

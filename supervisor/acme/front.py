@@ -155,7 +155,7 @@ class Front:
                 issuer=self._issuer,
                 clock=self._store.clock,
                 random_bytes=secrets.token_bytes,
-                deliveries=Deliveries(move),
+                deliveries=Deliveries(move, self._sent_until),
                 alternates=self._alternates,
                 published=self._press.publish,
             ),
@@ -188,6 +188,11 @@ class Front:
 
     def _acme(self) -> Acme:
         return self._reloader.settings.acme
+
+    def _sent_until(self) -> int:
+        """What the done stage says of a certificate that is sent now."""
+        grace = self._reloader.domain.done.grace
+        return int(self._store.clock()) + grace if grace else 0
 
     def _http(self) -> HttpSettings:
         """Asked several times for each request; made anew after a reload."""

@@ -319,6 +319,21 @@ async def test_deliver_wakes_the_session_and_never_goes_back(world: World) -> No
     assert before == await world.state()
 
 
+async def test_deliver_with_a_time_lets_the_session_wait(world: World) -> None:
+    """Where nothing is to be done after it, the stage is not asked; and a confirmed one is never sent again."""
+    session = await waiting(world, State.DONE)
+    before = await world.state()
+    assert await world.client(moves.deliver(session.id, "sent", "", NOW + 99)) == ["ok"]
+    line = f"{NOW} delivery sent\n"
+    changes = {"delivery": "sent", "waiting": str(NOW + 99), "story": line}
+    assert {session.id: changes} == diff(before, await world.state())
+    await world.client(moves.deliver(session.id, "confirmed", "", 0))
+    (claimed,) = await world.claim(State.DONE)
+    before = await world.state()
+    assert await world.client(moves.deliver(claimed.id, "sent", "", NOW + 99)) == ["ok"]
+    assert before == await world.state()
+
+
 @pytest.mark.parametrize("place", ["pending", "delayed", "waiting"])
 async def test_cancel_ends_the_session_wherever_it_is(world: World, place: str) -> None:
     """A cancelled session is dead and in no place; its in-flight entry goes with its commit."""

@@ -78,7 +78,7 @@ class Office:
             issuer=issuer(),
             clock=clock,
             random_bytes=os.urandom,
-            deliveries=Deliveries(committer.move),
+            deliveries=Deliveries(committer.move, lambda: int(world.clock()) + KEEP),
         )
 
     def configure(self, acme: dict[str, Any] | None = None, **others: Any) -> None:

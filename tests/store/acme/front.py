@@ -112,7 +112,7 @@ class Front:
             issuer=self.issuer,
             clock=world.clock,
             random_bytes=os.urandom,
-            deliveries=Deliveries(self._move),
+            deliveries=Deliveries(self._move, lambda: int(world.clock()) + KEEP),
             alternates=(other,),
             published=self._publish,
         )

@@ -52,9 +52,10 @@ MOVES.finalize = function(op)
 end
 
 -- deliver: how far the certificate has come: 'sent' or 'confirmed'. It never goes back.
--- op: {'deliver', session, step, serial (hex) or ''}
+-- op: {'deliver', session, step, serial (hex) or '', until (unix time) or ''}
 -- Returns {'ok'} or {'refused', why}. A session that retired changes with its certificate; where it is gone, the
--- certificate with this serial changes alone.
+-- certificate with this serial changes alone. With `until` a waiting session goes on waiting, until then: for a step
+-- after which nothing is to be done yet.
 local function note_delivery(certificate, step)
   local found = call('HMGET', certificate, 'serial', 'delivery')
   if found[1] and found[2] ~= 'confirmed' and found[2] ~= step then call('HSET', certificate, 'delivery', step) end
@@ -72,7 +73,9 @@ MOVES.deliver = function(op)
   if found[2] ~= 'done' then return {'refused', 'state is another'} end
   if found[5] == 'confirmed' or found[5] == op[3] then return OK end
   call('HSET', session_key, 'delivery', op[3], 'delivered', NOW, 'story', story_with(found[4], NOW, 'delivery ' .. op[3]))
-  if found[1] == 'True' then
+  if found[1] == 'True' and found[3] and op[5] and op[5] ~= '' then
+    call('HSET', session_key, 'waiting', op[5])
+  elseif found[1] == 'True' then
     wake(op[2], session_key, found[2], found[3])
   elseif found[6] then
     note_delivery(PREFIX .. 'certificate:' .. found[6], op[3])
