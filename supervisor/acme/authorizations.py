@@ -55,6 +55,8 @@ async def _made(desk: Desk, session: Session) -> Session:
 
 async def _give_up(desk: Desk, session: Session) -> Session:
     """Cancel the order; what is over stays as it is, and an issued certificate is not taken back by this."""
+    if view(desk).order_status(session) == "invalid":  # maybe expired, with no stage that has ended it yet
+        return session
     answer = await desk.move(moves.cancel(session.id, GIVEN_UP, desk.domain().keep))
     # A session that has retired is "not live" to the move; its certificate is issued all the same.
     if (answer[0] != "ok" and session.state is State.DONE) or answer == ["refused", "issued already"]:

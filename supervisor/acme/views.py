@@ -71,7 +71,7 @@ class View(msgspec.Struct, frozen=True):
         over = self.order_status(session) == "invalid"
         own = [challenge for challenge in session.challenges if challenge.name == name]
         if any(_proves(challenge) for challenge in own):
-            return "expired" if over and session.live else "valid"
+            return "expired" if over and self.now >= self.ends(session) else "valid"
         return "invalid" if over or any(challenge.failed for challenge in own) else "pending"
 
     def challenge_status(self, session: Session, challenge: Challenge) -> str:

@@ -65,6 +65,8 @@ def changed(*challenges: Challenge, **changes: Any) -> Session:
         (changed(FAILED, live=False, error=ERROR), "invalid", "invalid", "invalid"),
         (changed(READY, live=False, error=ERROR), "invalid", "invalid", "invalid"),
         (changed(PROVEN, live=False, error=ERROR), "invalid", "valid", "valid"),
+        (changed(PROVEN, state=State.ISSUE, live=False, error=ERROR), "invalid", "valid", "valid"),
+        (changed(PROVEN, state=State.ISSUE, live=False, error=ERROR, created=NOW - AGE), "invalid", "expired", "valid"),
         (changed(PENDING, live=False, error=GIVEN_UP), "invalid", "deactivated", "invalid"),
         (changed(PROVEN, state=State.ISSUE, live=False, error=GIVEN_UP), "invalid", "deactivated", "valid"),
     ],
