@@ -20,6 +20,7 @@ import structlog
 from stages.outcome import Advance, Outcome, Reject, Retry, Wait
 from stages.session import Problem, Session, State
 from stages.store import moves
+from stages.transitions import TRANSITIONS, Outcomes
 from supervisor.pipeline.committer import Committer
 from supervisor.pipeline.deadlines import Deadlines
 from supervisor.pipeline.hold import Hold, Slots
@@ -125,7 +126,8 @@ class Runner:
             move = moves.for_outcome(session, outcome, now, keep)
         except moves.IllegalMove as error:
             self._log.exception("stage.failed", **self._about(session))
-            move = moves.for_outcome(session, self._failed(session, str(error)), now, keep)
+            failed = self._bounded(session, self._failed(session, str(error)))
+            move = moves.for_outcome(session, failed, now, keep)
         if (
             type(outcome) is Advance
             and move[0] == "advance"
@@ -197,9 +199,9 @@ class Runner:
         return self._failed(session, f"{self.queue} failed ({type(error).__name__})")
 
     def _bounded(self, session: Session, outcome: Outcome) -> Outcome:
-        """The outcome, or a rejection where it would be one failed attempt too many."""
-        attempt = session.attempts + 1
-        if type(outcome) is Retry and outcome.costs and attempt >= self._settings().max_attempts:
+        """The outcome, or a rejection where it would be one failed attempt too many; what is issued is not rejected."""
+        attempt, can_end = session.attempts + 1, (session.state, Outcomes.REJECT) in TRANSITIONS
+        if can_end and type(outcome) is Retry and outcome.costs and attempt >= self._settings().max_attempts:
             detail = f"gave up after {attempt} attempts: {outcome.why}"
             return Reject(Problem(outcome.kind, detail), outcome.writes)
         return outcome

@@ -261,3 +261,51 @@ async def test_moves_that_end_a_session_tell_nothing(world: World) -> None:
     session = await world.reach(State.TESTCHALLENGE)
     for outcome in (Retry(9, "later"), Reject(Problem("dns", "no"))):
         assert moves.moved(session, [moves.for_outcome(session, outcome, NOW, KEEP)]) is None
+
+
+async def stage_fields(world: World, session: str) -> set[str]:
+    """Which of the fields that belong to one stage are there."""
+    return {"attempts", "nudged"} & {field.decode() for field in await world.redis.hkeys(session)}
+
+
+@pytest.mark.parametrize("nudged", [False, True], ids=["client is quiet", "client moved"])
+@pytest.mark.parametrize("failed", [0, 2])
+@pytest.mark.parametrize("ahead", [False, True], ids=["plain", "ahead"])
+async def test_an_advance_leaves_nothing_of_the_stage_before(
+    world: World,
+    *,
+    ahead: bool,
+    failed: int,
+    nudged: bool,
+) -> None:
+    """Failed attempts and the client's nudge are those of one stage: kept or queued, the next one begins without."""
+    session = await world.reach(State.TESTCHALLENGE)
+    for _ in range(failed):
+        await world.commit(session, Retry(0, "later"))
+        (session,) = await world.claim(State.TESTCHALLENGE)
+    if nudged:
+        assert await world.client(moves.ready(session.id, 1, CHALLENGE.data, READY)) == ["ok"]
+    expected = {field for field, there in (("attempts", failed), ("nudged", nudged)) if there}
+    assert await stage_fields(world, session.id) == expected
+    move = moves.for_outcome(session, Advance(), NOW, KEEP)
+    kept = ahead and not nudged
+    assert await world.fenced(moves.ahead(move) if ahead else move) == (["ok", "kept"] if kept else ["ok"])
+    assert await stage_fields(world, session.id) == set()
+    assert places(await world.state(), world.keys, session.id) == ["inflight:A" if kept else "pending-issue"]
+
+
+async def test_a_claim_brings_what_is_due_in_any_queue_to_its_list(world: World) -> None:
+    """Also where no slot is free: the next due time is one to come. A group that claims nothing leaves it there."""
+    for number, after in ((1, 5), (2, 9)):
+        await world.commit(await world.reach(State.TESTCHALLENGE, number), Retry(after, "later"))
+    world.clock.now += 6
+    before = await world.state()
+    reply = await world.group()
+    assert (reply.lengths, reply.delayed, reply.next_due) == ([0] * 4, [0, 2, 0, 0], NOW + 5)
+    assert before == await world.state()
+    reply = await world.group(claims=[Claim(State.DONE, 1)])
+    assert (reply.lengths, reply.delayed, reply.next_due) == ([0, 1, 0, 0], [0, 1, 0, 0], NOW + 9)
+    assert diff(before, await world.state()) == {
+        "pending-testchallenge": [sid(1)],
+        "delayed-testchallenge": {sid(1): None},
+    }

@@ -497,6 +497,25 @@ async def test_a_fenced_move_needs_a_lease(world: World, name: str) -> None:
     assert before == await world.state()
 
 
+@pytest.mark.parametrize("place", ["queue", "another's", "delayed", "waiting"])
+async def test_reserve_of_what_is_not_in_flight_here_is_refused(world: World, place: str) -> None:
+    """Only who works on a session can reserve its serial, also where one is reserved already."""
+    session = await world.reach(State.ISSUE)
+    if place == "another's":
+        await world.supervisor("B")
+    else:
+        moved = {
+            "queue": moves.release(session.id, session.state),
+            "delayed": moves.for_outcome(session, Retry(9, "later"), NOW, KEEP),
+            "waiting": moves.for_outcome(session, Wait(NOW + 9), NOW, KEEP),
+        }
+        await world.fenced(moves.reserve(session.id, "0a", "first"))
+        await world.fenced(moved[place])
+    before, by = await world.state(), "B" if place == "another's" else "A"
+    assert await world.fenced(moves.reserve(session.id, "0b", "{}"), by=by) == ["refused", "not in flight here"]
+    assert before == await world.state()
+
+
 @pytest.mark.parametrize(
     ("state", "why"),
     [

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import anyio.abc
 import anyio.lowlevel
 from structlog.testing import capture_logs
 
@@ -56,6 +57,7 @@ class Call:
     moves: list[Move]
     claims: list[Claim]
     reply: GroupReply | None = None
+    made: bool = False
     settled: bool = False
 
     @property
@@ -151,6 +153,7 @@ class WatchedStore(Store):
         try:
             await self._pass(self._before, call)
             call.reply = await super().group(batch, claims, lease, lane=lane, number=number, announce=announce)
+            call.made = call.reply.results is not None
             await self._pass(self._after, call)
         finally:
             call.settled = True
@@ -259,6 +262,7 @@ class Line:
     store: WatchedStore
     committer: Committer
     logs: list[Any]
+    tasks: anyio.abc.TaskGroup
     settings: dict[State, Settings] = field(default_factory=lambda: {state: Settings() for state in State})
     by_hand: dict[State, ByHand] = field(default_factory=lambda: {state: ByHand() for state in State})
     runners: dict[State, Runner] = field(default_factory=dict)
@@ -307,7 +311,7 @@ class Line:
         calls = -1
         while calls != len(self.store.calls):
             calls = len(self.store.calls)
-            await until(lambda: not (self.committer._moves or self.store.under_way()))
+            await until(lambda: not (self.committer._moves or self.committer._calls))
             for _ in range(20):
                 await anyio.lowlevel.checkpoint()
 
@@ -317,7 +321,7 @@ class Line:
         calls = -1
         while calls != len(self.store.calls):
             calls = len(self.store.calls)
-            await until(lambda: self.store.under_way() == [held])
+            await until(lambda: self.store.under_way() == [held] and self.committer._calls == 1)
             for _ in range(20):
                 await anyio.lowlevel.checkpoint()
 
@@ -336,10 +340,17 @@ class Line:
         """What was logged from the level of warnings up."""
         return [line["event"] for line in self.logs if line["log_level"] in {"warning", "error"}]
 
+    def available(self) -> bool:
+        """Whether the committer believes that the store answers."""
+        return self.committer.available
+
+    def events(self) -> list[str]:
+        """What was logged, but for the ends of attempts."""
+        return [line["event"] for line in self.logs if line["event"] != "stage.finished"]
+
     def sent(self, session: str) -> list[str]:
-        """The moves of a session that the store has answered, in their order."""
-        calls = (call for call in self.store.calls if call.reply is not None and call.reply.results is not None)
-        return [move[0] for call in calls for move in call.moves if move[1] == session]
+        """The moves of a session that came to the store, each once, in their order."""
+        return [move[0] for call in self.store.calls if call.made for move in call.moves if move[1] == session]
 
 
 @asynccontextmanager
@@ -353,10 +364,10 @@ async def opened(
     store = WatchedStore(world.store.settings, world.clock)
     committer = Committer(store, world.leases["A"], keep=lambda: KEEP)
     with capture_logs() as logs:
-        line = Line(world, store, committer, logs)
-        line.settings.update({State(name): given for name, given in settings.items()})
         try:
             async with anyio.create_task_group() as group:
+                line = Line(world, store, committer, logs, group)
+                line.settings.update({State(name): given for name, given in settings.items()})
                 group.start_soon(line.run, stages or {})
                 await until(lambda: len(committer.slots) == len(State))
                 await line.at_rest()

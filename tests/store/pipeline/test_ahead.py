@@ -135,7 +135,7 @@ async def test_no_session_goes_ahead_while_the_store_is_away(world: World) -> No
         line.committer.wake()
         await lost.reached()
         lost.lose()
-        await until(lambda: not line.committer.available)
+        await until(lambda: not line.available())
         attempt.says(MADE)
         await until(lambda: attempt.session.id not in line.committer.held)
         assert [moves.is_ahead(entry.move) for entry in line.committer._moves] in ([], [False])
