@@ -37,7 +37,7 @@ _WIDTH = 150
 def main() -> int:
     """Run what was asked for; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="smaller runs, less than 160 s in all")
+    parser.add_argument("--short", action="store_true", help="smaller runs, less than three minutes in all")
     parser.add_argument("--only", action="append", choices=MEASURES, help="this measure; may be given again")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the tables into FILE, between its marks")
