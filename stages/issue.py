@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeAlias
 
-import anyio.to_thread
 import msgspec
 
-from stages.ca.certificate import chain_pem, sign
 from stages.ca.csr import CheckedCsr, check_csr
 from stages.ca.intent import Intent, make_intent
 from stages.ca.issuer import Issuer
 from stages.ca.key_policy import KeyPolicy
-from stages.ca.lint import lint
 from stages.ca.profiles import Profile
+from stages.certifying import certify
 from stages.errors import Refused
 from stages.name_policy import NamePolicy
-from stages.outcome import NOTHING, Advance, CertificateRecord, Outcome, Reject, Retry, Wait, Writes
+from stages.outcome import NOTHING, Advance, Outcome, Reject, Retry, Wait, Writes
 from stages.proofs import methods, unproven
 from stages.session import Delivery, Problem, Session
 
@@ -95,13 +93,14 @@ class Issue:
             if refusal := await self._permits(session, methods(session, not_before)):
                 return refusal
             intent = await self._intent(session, csr, settings, now)
-            certificate = await self._sign(intent)
+            record = await certify(intent, self._issuer, account=session.account, session=session.id)
         except Refused as refused:
             if refused.kind == "serverInternal":
                 # A fault of the CA's own (issuer expired, intent unreadable): an operator may mend it in time.
                 return Retry(OWN_FAULT_AFTER, f"{refused.field}: {refused.reason}")
             return Reject(Problem(refused.kind, f"{refused.field}: {refused.reason}"))
-        return Advance(self._writes(session, intent, certificate, csr, now), note=f"serial {intent.serial}")
+        fields = {"cert": record.pem, "delivery": Delivery.ISSUED.value, "delivered": str(now)}
+        return Advance(Writes(fields=fields, certificate=record), note=f"serial {intent.serial}")
 
     def _delivered(self, session: Session) -> Writes:
         """The delivery starts now, unless it has started."""
@@ -132,28 +131,3 @@ class Issue:
         if intent.names != session.names or intent.csr_sha256 != csr.sha256:
             raise Refused("serverInternal", "intent", "it was made for another request")
         return intent
-
-    async def _sign(self, intent: Intent) -> bytes:
-        if self._issuer.slow:
-            # An RSA signature takes a millisecond, and OpenSSL lets go of the interpreter meanwhile.
-            certificate = await anyio.to_thread.run_sync(sign, intent, self._issuer)
-        else:
-            certificate = sign(intent, self._issuer)
-        lint(certificate, intent, self._issuer)
-        return certificate
-
-    def _writes(self, session: Session, intent: Intent, certificate: bytes, csr: CheckedCsr, now: int) -> Writes:
-        pem = chain_pem(certificate, self._issuer)
-        record = CertificateRecord(
-            serial=intent.serial,
-            issuer=intent.issuer,
-            names=",".join(intent.names),
-            pem=pem,
-            not_before=intent.not_before,
-            not_after=intent.not_after,
-            account=session.account,
-            session=session.id,
-            spki=csr.spki_sha256,
-        )
-        fields = {"cert": pem, "delivery": Delivery.ISSUED.value, "delivered": str(now)}
-        return Writes(fields=fields, certificate=record)

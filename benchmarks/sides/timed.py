@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import stages.certifying
 import stages.issue
 from stages.challenges.resolving import DnsResolver
 from stages.challenges.validators import Validators
@@ -147,8 +148,9 @@ def wrap(clock: Clock) -> None:
     for owner, name, part in plain:
         setattr(owner, name, function(part, getattr(owner, name)))
     runner.work = method("machinery", runner.work)
-    for name, inner in _from("stages.ca", stages.issue):
-        setattr(stages.issue, name, function("crypto", inner))
+    for module in (stages.issue, stages.certifying):
+        for name, inner in _from("stages.ca", module):
+            setattr(module, name, function("crypto", inner))
     inner_run = lifecycle._run  # noqa: SLF001  wrapped from outside
 
     async def run(*args: Any) -> None:

@@ -7,28 +7,24 @@ program starts it (`OwnCertificate.ensure`) and keeps it as an upkeep task (`kee
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import anyio
-import anyio.to_thread
 import structlog
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec.structs import replace
 
 from stages.ca import keys
-from stages.ca.certificate import chain_pem, sign
 from stages.ca.csr import CheckedCsr
 from stages.ca.files import read_file, write_new
 from stages.ca.intent import Intent, make_intent
 from stages.ca.issuer import Issuer
-from stages.ca.lint import lint
 from stages.ca.profiles import Profile
+from stages.certifying import certify
 from stages.errors import Refused, StoreUnavailable
-from stages.outcome import CertificateRecord
 from stages.store.certificates import read_certificate
 from stages.store.door import DoorCertificate, read_door, write_certificate, write_intent
 from stages.store.store import Store
@@ -178,28 +174,12 @@ class OwnCertificate:
             if found is None:
                 raise _changed()
             return found.pem
-        if self._issuer.slow:
-            certificate = await anyio.to_thread.run_sync(sign, intent, self._issuer)
-        else:
-            certificate = sign(intent, self._issuer)
-        lint(certificate, intent, self._issuer)
-        chain = chain_pem(certificate, self._issuer)
-        record = CertificateRecord(
-            serial=intent.serial,
-            issuer=intent.issuer,
-            names=",".join(intent.names),
-            pem=chain,
-            not_before=intent.not_before,
-            not_after=intent.not_after,
-            account="",
-            session="",
-            spki=hashlib.sha256(intent.spki).hexdigest(),
-        )
+        record = await certify(intent, self._issuer)
         after = replace(held.record, recorded=True).to_json()
         if not await write_certificate(self._store, door, held.text, after, record):
             raise _changed()
         log.info("door.certificate_issued", serial=intent.serial, not_after=intent.not_after)
-        return chain
+        return record.pem
 
     def _door(self) -> str:
         """The id of this door: it stays with its keys."""
