@@ -40,7 +40,7 @@ lint: $(READY) ## The part of `check` that runs nothing: format, lint, types, im
 cover: $(READY) $(CLIENTS_READY) ## The part of `check` that runs the tests, with branch coverage of the program's own processes too.
 	@$(PY) -m pytest -q $(PARALLEL) --cov --cov-report=term
 
-bench: $(READY) ## Measure how many certificates a second, and where the time goes.
+bench: $(READY) $(CLIENTS_READY) ## Measure how many certificates a second, and where the time goes.
 	@$(PY) benchmarks/bench.py $(ARGS)
 
 torture: $(READY) ## Kill the program and its store again and again under load, then look for lost or doubled work.
