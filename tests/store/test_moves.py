@@ -12,7 +12,7 @@ from stages.session import ChallengeData, Problem, Session, State
 from stages.store import moves
 from stages.store.moves import Move
 from stages.store.records import encode_data
-from tests.store.world import CHALLENGE, KEEP, NOW, World, certificate, diff, sid
+from tests.store.world import CHALLENGE, KEEP, NOW, World, certificate, diff, places, sid
 
 pytestmark = pytest.mark.anyio
 
@@ -238,6 +238,14 @@ async def test_resync_gives_back_what_nobody_holds(world: World) -> None:
     assert await world.fenced(moves.resync([held.id])) == ["ok", 1]
     changed = {"inflight:A": [held.id], "pending-makechallenge": [lost.id]}
     assert changed == diff(before, await world.state())
+
+
+async def test_resync_is_seen_by_what_follows_in_its_group(world: World) -> None:
+    """What was given back is in flight no more."""
+    session = await world.reach(State.TESTCHALLENGE)
+    reply = await world.group(moves.resync([]), moves.release(session.id, session.state))
+    assert reply.results == [["ok", 1], ["refused", "not in flight here"]]
+    assert places(await world.state(), world.keys, session.id) == ["pending-testchallenge"]
 
 
 async def waiting(world: World, state: State) -> Session:

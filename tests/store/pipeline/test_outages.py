@@ -13,7 +13,7 @@ from stages.store.store import Claim
 from supervisor.pipeline import lane as lanes
 from supervisor.pipeline.committer import Committer
 from tests.store.pipeline.line import MADE, WAITS, Gate, Line, Settings, made, opened, until
-from tests.store.world import KEEP, World
+from tests.store.world import KEEP, World, sid
 
 pytestmark = pytest.mark.anyio
 
@@ -50,6 +50,7 @@ async def test_a_group_is_made_once(world: World, outcome: Outcome, made_before:
         assert line.events() == ["store.lost", "store.back"]
         tries = [call for call in line.store.calls if session in call.about]
         assert {(call.lane, call.number) for call in tries[:2]} == {(tries[0].lane, tries[0].number)}
+        assert tries[1].claims == []
         assert line.available()
         assert line.committer.held == {}
 
@@ -181,7 +182,8 @@ async def test_resync_is_sent_while_nothing_else_is_under_way(world: World) -> N
         await resync.reached()
         line.committer.wake()
         await line.at_rest_but(resync)
-        assert line.store.under_way()[-1].claims == []
+        assert line.store.calls[-1].words == ["resync"]
+        assert line.store.calls[-1].claims == []
         resync.open()
         assert (await line.attempt(State.TESTCHALLENGE)).session.id == third
         await line.at_rest()
@@ -312,6 +314,40 @@ async def test_who_waits_is_answered_truly(world: World, made_before: bool, agai
             "0a",
             "{}",
         )
+
+
+async def test_who_waits_is_asked_for_until_there_is_an_answer(world: World) -> None:
+    """The group was made and its answers are lost, and so is the reply to the question that follows."""
+    async with opened(world, {State.MAKECHALLENGE: made}) as line:
+        session = await line.submit(1)
+        await line.attempt(State.TESTCHALLENGE)
+        await line.at_rest()
+        gate = line.store.of(session, made=True)
+        answer = line.committer.move(moves.finalize(session, "CSR"))
+        first = await gate.reached()
+        question = line.store.gate(lambda call: call.number > first.number and session in call.about, made=True)
+        gate.lose()
+        await lost(question)
+        assert await answer == ["refused", "state is another"]
+
+
+async def test_both_lanes_work_again_after_an_outage(world: World) -> None:
+    """What gathered while the store was asked for what is held is sent in two calls at once."""
+    async with opened(world) as line:
+        gate = line.store.gate(made=False)
+        line.committer.wake()
+        resync = line.store.gate(lambda call: call.words == ["resync"], made=False)
+        await lost(gate)
+        await resync.reached()
+        for number in range(1, 301):
+            line.committer.add(moves.deliver(sid(number), "sent"))
+        await line.at_rest_but(resync)
+        gates = [line.store.gate(lambda call: "deliver" in call.words, made=False) for _ in range(2)]
+        resync.open()
+        assert [len((await gate.reached()).moves) for gate in gates] == [256, 44]
+        for gate in gates:
+            gate.open()
+        await line.at_rest()
 
 
 async def test_a_failed_attempt_costs_nothing_while_the_store_is_away(world: World) -> None:

@@ -46,6 +46,64 @@ async def test_what_is_passed_over_keeps_its_place() -> None:
         assert len(bench.group().entries) == 3
 
 
+async def test_what_is_passed_over_keeps_its_place_before_what_a_group_has_no_room_for() -> None:
+    """The limit does not turn the order of one session's moves round."""
+    async with opened() as bench:
+        submits(bench, 1)
+        first = bench.group()
+        early, late = moves.deliver(session(1).id, "sent"), moves.deliver(session(1).id, "confirmed")
+        bench.committer.add(early)
+        submits(bench, *range(2, GROUP_LIMIT + 2))
+        bench.committer.add(late)
+        assert len(bench.group().entries) == GROUP_LIMIT
+        bench.settle(first, reply([["ok"]]))
+        assert bench.group().moves == [early, late]
+
+
+async def test_an_answer_that_nobody_awaits_any_more_is_dropped() -> None:
+    """A client that went away, or a stage that was stopped, takes its answer from no other."""
+    async with opened() as bench:
+        gone = asyncio.ensure_future(bench.committer.move(moves.finalize(session(1).id, "CSR")))
+        other = bench.committer.move(moves.finalize(session(2).id, "CSR"))
+        group = bench.group()
+        gone.cancel()
+        bench.settle(group, reply([["ok"], ["ok"]]))
+        assert await other == ["ok"]
+
+
+async def test_a_reservation_that_is_refused_is_no_serial() -> None:
+    """The stage hears of it as of any move that is not its to make."""
+    async with opened() as bench:
+        reserved = asyncio.ensure_future(bench.committer.reserve(session(1).id, "0a", "{}"))
+        await settled()
+        bench.settle(bench.group(), reply([["refused", "not in flight here"]]))
+        with pytest.raises(moves.IllegalMove, match="not in flight here"):
+            await reserved
+
+
+async def test_what_is_to_be_sent_is_not_idle() -> None:
+    """Neither is what is on its way, though nothing is held."""
+    async with opened() as bench:
+        submits(bench, 1)
+        idle = asyncio.ensure_future(bench.committer.until_idle())
+        await settled()
+        group = bench.group()
+        await settled()
+        assert not idle.done()
+        bench.settle(group, reply([["ok"]]))
+        bench.committer._settled.set()
+        await idle
+
+
+async def test_a_program_that_stops_looks_for_nothing_that_is_due() -> None:
+    """It has no timer."""
+    async with opened() as bench:
+        group = bench.group()
+        bench.committer.quiet = True
+        bench.settle(group, reply([], next_due=NOW + 5.0))
+        assert bench.committer._timer is None
+
+
 async def test_a_claim_asks_for_what_no_other_has_asked_for() -> None:
     """Two calls together ask for all free slots, and for none twice."""
     async with opened() as bench:

@@ -14,7 +14,7 @@ from stages.session import Challenge, ChallengeData, ChallengeType, Problem, Ses
 from stages.store import moves
 from stages.store.records import encode_problem
 from supervisor.pipeline.hold import Hold
-from tests.unit.pipeline.bench import KEEP, NOW, Bench, opened, session, settled
+from tests.unit.pipeline.bench import KEEP, NOW, Bench, opened, reply, session, settled
 
 pytestmark = pytest.mark.anyio
 
@@ -182,6 +182,41 @@ async def test_a_stage_that_hangs_ahead_is_stopped_too() -> None:
         await times_out(bench, State.TESTCHALLENGE)
         assert bench.words() == ["advance", "retry"]
         assert bench.attempts[State.TESTCHALLENGE] == []
+
+
+async def test_a_stage_that_answers_its_deadline_with_an_error_took_too_long() -> None:
+    """What it raises is not told as a fault of the program."""
+
+    async def stage(_: Session) -> Outcome:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ValueError("x") from None
+        raise AssertionError
+
+    async with opened() as bench:
+        bench.runners[State.ISSUE].stage = stage
+        bench.committer.wake()
+        bench.settle(bench.group(), reply([], [session(1, State.ISSUE)]))
+        await settled()
+        with capture_logs() as logs:
+            await times_out(bench, State.ISSUE)
+        assert [line["event"] for line in logs] == ["stage.timed_out", "stage.finished"]
+        assert bench.committer._moves[-1].move[-1] == "issue took longer than 60 s"
+
+
+async def test_a_session_is_not_given_to_a_worker_that_has_ended() -> None:
+    """The slots of workers that a stop has ended are passed over, and the session goes back."""
+    async with opened() as bench:
+        for task in asyncio.all_tasks():
+            if task.get_name().startswith("issue-"):
+                task.cancel()
+        await settled()
+        hold = Hold(session(1, State.ISSUE))
+        bench.committer.held[hold.session.id] = hold
+        bench.runners[State.ISSUE].take(hold)
+        assert bench.words() == ["release"]
+        assert bench.committer.held == {}
 
 
 async def test_a_stop_in_a_stage_gives_the_session_back() -> None:
