@@ -30,12 +30,6 @@ def is_secret(key: str) -> bool:
     return not _SECRET_WORDS.isdisjoint(key.lower().replace("-", "_").split("_"))
 
 
-@lru_cache(maxsize=1024)
-def safe_key(key: str) -> str:
-    """A field's name as it is printed; keys are few, so the answer is kept."""
-    return safe_text(key)
-
-
 def safe_text(text: str) -> str:
     """One line of printable text: the rest is escaped, a long text is cut, a private key is hidden."""
     if "PRIVATE KEY" in text:

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, MutableMapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +19,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from supervisor.logs.output import Output
-from supervisor.logs.safety import is_secret, safe_error, safe_key, safe_text, safe_value
+from supervisor.logs.safety import HIDDEN, is_secret, safe_error, safe_text, safe_value
 
 _COLOURS: Final = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
 _METHODS: Final = (
@@ -135,10 +136,22 @@ def _line(level: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
         if key == "exc_info":
             error = value
         elif key != "event":
-            line[safe_key(key)] = value if type(value) in _AS_IT_IS and not is_secret(key) else safe_value(key, value)
+            name, secret, kind = *_field(key), type(value)
+            if secret:
+                line[name] = HIDDEN
+            elif kind in _AS_IT_IS:
+                line[name] = value
+            else:
+                line[name] = safe_text(value) if kind is str else safe_value(key, value)
     if error:
         line |= _error(error)
     return line
+
+
+@lru_cache(maxsize=1024)
+def _field(key: str) -> tuple[str, bool]:
+    """A field's name as it is printed, and whether its value is not; keys are few, so the answer is kept."""
+    return safe_text(key), is_secret(key)
 
 
 def _error(given: Any) -> dict[str, Any]:
