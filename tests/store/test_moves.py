@@ -243,8 +243,10 @@ async def test_resync_gives_back_what_nobody_holds(world: World) -> None:
 async def test_resync_is_seen_by_what_follows_in_its_group(world: World) -> None:
     """What was given back is in flight no more."""
     session = await world.reach(State.TESTCHALLENGE)
-    reply = await world.group(moves.resync([]), moves.release(session.id, session.state))
-    assert reply.results == [["ok", 1], ["refused", "not in flight here"]]
+    other = await world.reach(State.TESTCHALLENGE, 2)
+    release = moves.release(session.id, session.state)
+    reply = await world.group(moves.release(other.id, other.state), moves.resync([]), release)
+    assert reply.results == [["ok"], ["ok", 1], ["refused", "not in flight here"]]
     assert places(await world.state(), world.keys, session.id) == ["pending-testchallenge"]
 
 
