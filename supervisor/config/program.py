@@ -118,7 +118,7 @@ class Recovery(Section):
     """[recovery]: the scan that puts every session where it belongs."""
 
     interval: Duration = setting(10.0 * MINUTE, "The time between two scans.", low=1, high=30 * DAY)
-    batch: Int = setting(500, "How many sessions are read at once.", unit="sessions", low=1, high=10_000)
+    batch: Int = setting(1000, "How many sessions are read at once.", unit="sessions", low=1, high=10_000)
 
 
 class Sessions(Section):
