@@ -24,14 +24,15 @@ log = structlog.get_logger()
 class Reloader:
     """Holds `settings` and the `domain` made from them. Others ask it each time, so they see the present ones.
 
-    `followers` are told of new settings before they count; one that raises Refused keeps the old ones in place.
+    Each of the `followers` makes ready for new settings and returns what puts them in place. One that raises Refused
+    keeps the old ones, and nothing is put in place before all are ready: a bad file changes nothing.
     """
 
     def __init__(self, path: Path, environ: Mapping[str, str], domain: Domain, logs: Logs) -> None:
         self.path = path
         self.domain = domain
         self.term: Term | None = None
-        self.followers: list[Callable[[Settings], None]] = []
+        self.followers: list[Callable[[Settings], Callable[[], None]]] = []
         self._environ = environ
         self._logs = logs
         self._validators: Validators | None = None
@@ -57,10 +58,9 @@ class Reloader:
             read = load(self.path, self._environ)
             settings = reloaded(self.settings, read)
             domain = Domain(settings)
+            in_place = [follow(settings) for follow in self.followers]
             if self._validators is not None:
                 self._validators.reload(build.validation(settings, self._own))
-            for follow in self.followers:
-                follow(settings)
         except ConfigError as error:
             log.error("config.refused", file=str(self.path), problems=[str(problem) for problem in error.problems])  # noqa: TRY400  a mistake of the file, not a fault
             return False
@@ -69,6 +69,8 @@ class Reloader:
             return False
         changes = diff_for_reload(self.settings, read)
         self.domain = domain
+        for put in in_place:
+            put()
         self._logs.set_level(settings.logs.level)
         if self.term is not None:
             self.term.resize()

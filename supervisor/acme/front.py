@@ -220,6 +220,8 @@ def http_settings(settings: Settings) -> HttpSettings:
     )
 
 
-def _load_again(tls: ServerTls, acme: Acme) -> None:
-    if acme.tls_certificate is not None and acme.tls_key is not None:
-        tls.load(acme.tls_certificate, acme.tls_key)
+def _load_again(tls: ServerTls, acme: Acme) -> Callable[[], None]:
+    """What puts the files of a reload in place; nothing where they are named no more, as `tls` itself takes a restart."""
+    if acme.tls_certificate is None or acme.tls_key is None:
+        return lambda: None
+    return tls.prepare(acme.tls_certificate, acme.tls_key)

@@ -7,6 +7,7 @@ are there keep theirs and notice nothing.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +32,16 @@ class ServerTls:
 
         Raises Refused("config", the setting, ...).
         """
-        self._context = self._read(certificate, key)
+        self.prepare(certificate, key)()
+
+    def prepare(self, certificate: Path, key: Path) -> Callable[[], None]:
+        """As `load`, but the new certificate counts from when the answer is called, which cannot fail."""
+        context = self._read(certificate, key)
+
+        def put() -> None:
+            self._context = context
+
+        return put
 
     def _read(self, certificate: Path, key: Path) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
