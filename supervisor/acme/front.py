@@ -221,7 +221,7 @@ def http_settings(settings: Settings) -> HttpSettings:
 
 
 def _load_again(tls: ServerTls, acme: Acme) -> Callable[[], None]:
-    """What puts the files of a reload in place; nothing where they are named no more, as `tls` itself takes a restart."""
+    """What puts the files of a reload in place; nothing where none are named any more: `tls` itself takes a restart."""
     if acme.tls_certificate is None or acme.tls_key is None:
         return lambda: None
     return tls.prepare(acme.tls_certificate, acme.tls_key)
