@@ -22,7 +22,9 @@ def prepared(console: Console) -> Path:
         return python
     console.print("installing the peers (huey, taskiq, saq) into .venv-bench", style="dim")
     _run([sys.executable, "-m", "venv", "--clear", str(folder)])
-    _run([str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", str(wanted)])
+    _run(
+        [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", str(wanted)]
+    )
     mark.write_bytes(wanted.read_bytes())
     return python
 

@@ -7,7 +7,7 @@ site=build/site
 
 rm -rf build/site build/try
 mkdir -p dist build/try
-"$python" -m pip install -qq --disable-pip-version-check --require-hashes --target "$site" -r requirements/run.txt
+"$python" -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --target "$site" -r requirements/run.txt
 "$python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --target "$site" .
 version=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
 "$python" -m shiv.cli --compressed --site-packages "$site" -c ca-supervisor -p "/usr/bin/env $version" -o dist/ca-supervisor

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes or updates a virtual environment: usage venv.sh PYTHON FOLDER REQUIREMENTS [PROJECT]. `make` calls it.
-# Every package is checked against its hash; PROJECT, a folder, is installed as a link to it.
+# REQUIREMENTS names every package with its hash, so nothing is resolved, and a new release of one changes nothing; PROJECT,
+# a folder, is installed as a link to it.
 set -eu
 python=$1 venv=$2 requirements=$3 project=${4-}
 
@@ -26,6 +27,6 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
     fi
 fi
 say "installing what $requirements names"
-"$venv/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r "$requirements"
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r "$requirements"
 [ -z "$project" ] ||
     "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e "$project"

@@ -30,9 +30,9 @@ from stages.store.store import Store
 from stages.testchallenge import TestChallenge
 from supervisor.acme import door, finalizing
 from supervisor.acme.front import Front
-from supervisor.acme.http.protocol import Connection
 from supervisor.acme.key_cache import KeyCache
 from supervisor.acme.nonces import Nonces
+from supervisor.http.protocol import Connection
 from supervisor.lifecycle import program
 from supervisor.lifecycle import run as lifecycle
 from supervisor.pipeline import runner

@@ -14,8 +14,8 @@ import msgspec
 from stages.store.accounts import orders_of
 from supervisor.acme.accounts import own_account
 from supervisor.acme.desk import Asked, Desk, only_reads
-from supervisor.acme.http.message import Response
 from supervisor.acme.problems import AcmeProblem
+from supervisor.http.message import Response
 
 _CURSOR: Final = re.compile(r"[0-9]{1,12}-[0-9a-f]{64}")
 

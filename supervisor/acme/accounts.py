@@ -22,11 +22,11 @@ from supervisor.acme import binding
 from supervisor.acme.binding import Binding, verify_binding
 from supervisor.acme.counting import counted
 from supervisor.acme.desk import Asked, Desk
-from supervisor.acme.http.message import Response
 from supervisor.acme.jose.jwk import Jwk, jwk_from_text
 from supervisor.acme.problems import AcmeProblem, from_status
 from supervisor.acme.urls import Urls
 from supervisor.config.acme import Acme
+from supervisor.http.message import Response
 
 CANCELLED: Final = Problem("unauthorized", "the client deactivated the account of this order")
 """Why the orders of a deactivated account are dead (RFC 8555 7.3.6)."""

@@ -10,10 +10,10 @@ from typing import Final
 from stages.session import Session, State
 from stages.store import moves
 from supervisor.acme.desk import Asked, Desk, not_found, own_session
-from supervisor.acme.http.message import Response
 from supervisor.acme.problems import AcmeProblem, from_status
 from supervisor.acme.replies import json_response, read_again, retry_after, view
 from supervisor.acme.views import GIVEN_UP
+from supervisor.http.message import Response
 
 DEACTIVATED: Final = "deactivated"
 

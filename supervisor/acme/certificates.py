@@ -10,7 +10,7 @@ from typing import Final
 from stages.store.certificates import Certificate
 from supervisor.acme.delivery import Handed
 from supervisor.acme.desk import Asked, Desk, not_found, only_reads
-from supervisor.acme.http.message import Response
+from supervisor.http.message import Response
 
 CONTENT_TYPE: Final = "application/pem-certificate-chain"
 _END: Final = "-----END CERTIFICATE-----\n"

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from stages.session import Challenge, Session
 from stages.store import moves
 from supervisor.acme.desk import Asked, Desk, not_found, own_session
-from supervisor.acme.http.message import Response
 from supervisor.acme.replies import json_response, read_again, retry_after, view
+from supervisor.http.message import Response
 
 _TRIES: Final = 4
 """How often a challenge is read again whose record changes while the client says that it is ready."""

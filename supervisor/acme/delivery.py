@@ -17,7 +17,7 @@ from stages.errors import StoreUnavailable
 from stages.session import Delivery
 from stages.store import moves
 from stages.store.moves import Move
-from supervisor.acme.http.message import Response
+from supervisor.http.message import Response
 
 CAPACITY: Final = 4096
 """Nonces that are remembered, about 1 MB; beyond it the oldest is forgotten, and its certificate stays `sent`. As many

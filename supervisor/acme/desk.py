@@ -22,7 +22,6 @@ from stages.store.certificates import Certificate
 from stages.store.moves import Move
 from stages.store.store import Store
 from supervisor.acme.delivery import Deliveries
-from supervisor.acme.http.message import Request, Response
 from supervisor.acme.jose.jwk import Jwk
 from supervisor.acme.jose.jws import Jws
 from supervisor.acme.nonces import Nonces
@@ -31,6 +30,7 @@ from supervisor.acme.urls import Urls
 from supervisor.acme.waiting import Waiter
 from supervisor.build import Domain
 from supervisor.config.acme import Acme
+from supervisor.http.message import Request, Response
 
 MOVE_WITHIN = 10.0
 """Seconds in which a move must be durable; a client that waits longer is told to come back (it may be made by then)."""

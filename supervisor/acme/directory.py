@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from supervisor.acme.desk import Desk
-from supervisor.acme.http.message import Request, Response
 from supervisor.acme.urls import Urls
 from supervisor.config.authority import Profile
 from supervisor.config.settings import Settings
 from supervisor.config.values import format_duration
+from supervisor.http.message import Request, Response
 
 
 def directory_object(urls: Urls, settings: Settings) -> dict[str, Any]:

@@ -19,12 +19,12 @@ from stages.session import Session
 from stages.store.certificates import Certificate
 from supervisor.acme.delivery import Handed
 from supervisor.acme.desk import Asked, Desk, not_found
-from supervisor.acme.http.message import Request, Response
 from supervisor.acme.jose.jws import Jws, check_url, parse, payload_object, require_jwk, require_kid, verify
 from supervisor.acme.key_cache import KeyCache
 from supervisor.acme.problems import AcmeProblem, from_refused, from_status, problem_response
 from supervisor.acme.routes import ROUTES, Route
 from supervisor.acme.urls import Kind, Place, find
+from supervisor.http.message import Request, Response
 
 log = structlog.get_logger()
 

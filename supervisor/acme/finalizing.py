@@ -14,10 +14,10 @@ from stages.ca.csr import CheckedCsr, check_csr, csr_pem
 from stages.session import Session
 from stages.store import moves
 from supervisor.acme.desk import Asked, Desk, own_session
-from supervisor.acme.http.message import Response
 from supervisor.acme.jose.encoding import from_base64url
 from supervisor.acme.problems import AcmeProblem
 from supervisor.acme.replies import order_response, read_again, view
+from supervisor.http.message import Response
 
 GOES_ON = frozenset({"processing", "valid"})
 

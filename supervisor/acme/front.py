@@ -24,11 +24,6 @@ from supervisor import build
 from supervisor.acme.delivery import Deliveries
 from supervisor.acme.desk import Desk
 from supervisor.acme.door import Door
-from supervisor.acme.http.message import Handler, Request, Response
-from supervisor.acme.http.protocol import OnRefused
-from supervisor.acme.http.server import serve
-from supervisor.acme.http.settings import HttpSettings
-from supervisor.acme.http.tls import ServerTls
 from supervisor.acme.nonces import Nonces
 from supervisor.acme.own_certificate import FOLDER, OwnCertificate, keep_own_certificate, own_profile
 from supervisor.acme.problems import from_status, problem_response
@@ -37,6 +32,11 @@ from supervisor.acme.urls import Urls
 from supervisor.acme.waiting import Waiter
 from supervisor.config.acme import Acme
 from supervisor.config.settings import Settings
+from supervisor.http.message import Handler, Request, Response
+from supervisor.http.protocol import OnRefused
+from supervisor.http.server import serve
+from supervisor.http.settings import HttpSettings
+from supervisor.http.tls import ServerTls
 from supervisor.pipeline.committer import Committer
 from supervisor.reload import Reloader
 from supervisor.upkeep.press import Press

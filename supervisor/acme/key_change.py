@@ -12,10 +12,10 @@ from stages.account import Account
 from stages.store import account_moves
 from supervisor.acme.accounts import check_not_blocked, check_valid, show_account
 from supervisor.acme.desk import Asked, Desk
-from supervisor.acme.http.message import Response
 from supervisor.acme.jose.jwk import Jwk, parse_jwk
 from supervisor.acme.jose.jws import Jws, check_url, parse_key_change, payload_object, require_jwk, verify
 from supervisor.acme.problems import AcmeProblem
+from supervisor.http.message import Response
 
 
 async def change_key(desk: Desk, asked: Asked) -> Response:

@@ -18,12 +18,12 @@ from stages.store.certificates import Certificate
 from supervisor.acme.binding import credential_of
 from supervisor.acme.certificate_id import is_named, parse_certificate_id
 from supervisor.acme.desk import Asked, Desk, only_reads, own_session
-from supervisor.acme.http.message import Response
 from supervisor.acme.identifiers import Identifiers, parse_identifiers
 from supervisor.acme.policy import Bound, bounds_of, check_names, check_profile
 from supervisor.acme.problems import AcmeProblem, Subproblem, from_status
 from supervisor.acme.replies import order_response
 from supervisor.acme.views import identifier
+from supervisor.http.message import Response
 
 OPEN_AGAIN: Final = 60
 """Seconds until a client that has too many unfinished orders may ask again; it has to do something about them first."""

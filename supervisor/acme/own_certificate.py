@@ -28,7 +28,7 @@ from stages.errors import Refused, StoreUnavailable
 from stages.store.certificates import read_certificate
 from stages.store.door import DoorCertificate, read_door, write_certificate, write_intent
 from stages.store.store import Store
-from supervisor.acme.http.tls import ServerTls
+from supervisor.http.tls import ServerTls
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from stages.errors import Refused
-from supervisor.acme.http.message import Response
+from supervisor.http.message import Response
 
 URN: Final = "urn:ietf:params:acme:error:"
 CONTENT_TYPE: Final = "application/problem+json"

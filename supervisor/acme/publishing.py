@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from stages.ca.issuer import Issuer
-from supervisor.acme.http.message import Request, Response
+from supervisor.http.message import Request, Response
 
 log = structlog.get_logger()
 

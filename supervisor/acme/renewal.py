@@ -5,9 +5,9 @@ from __future__ import annotations
 from stages.store.certificates import Certificate
 from supervisor.acme.certificate_id import is_named, parse_certificate_id
 from supervisor.acme.desk import Desk, not_found
-from supervisor.acme.http.message import Request, Response
 from supervisor.acme.replies import json_response
 from supervisor.acme.views import rfc3339
+from supervisor.http.message import Request, Response
 
 _HOUR = 3600
 

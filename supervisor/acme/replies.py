@@ -8,8 +8,8 @@ import msgspec
 
 from stages.session import Session
 from supervisor.acme.desk import Desk
-from supervisor.acme.http.message import Response
 from supervisor.acme.views import View
+from supervisor.http.message import Response
 
 _encode = msgspec.json.encode
 

@@ -17,9 +17,9 @@ from stages.store import moves
 from stages.store.accounts import proofs_of
 from stages.store.certificates import Certificate
 from supervisor.acme.desk import Asked, Desk
-from supervisor.acme.http.message import Response
 from supervisor.acme.jose.encoding import from_base64url
 from supervisor.acme.problems import AcmeProblem, from_status
+from supervisor.http.message import Response
 
 
 async def revoke(desk: Desk, asked: Asked) -> Response:

@@ -9,12 +9,12 @@ import click
 
 from stages.ca.issuer import Issuer
 from stages.errors import Refused
-from supervisor.acme.http.tls import ServerTls
 from supervisor.build import Domain, alternates, issuer, store_settings
 from supervisor.cli import output
 from supervisor.cli.founding import described
 from supervisor.cli.invocation import Invocation, shared
 from supervisor.config import ConfigError, Problem, Settings, effective, warnings
+from supervisor.http.tls import ServerTls
 
 
 @click.command("check-config")

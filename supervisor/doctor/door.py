@@ -19,10 +19,10 @@ from cryptography import x509
 from stages.ca.issuer import read_certificates
 from stages.errors import Refused
 from supervisor import build
-from supervisor.acme.http.tls import ServerTls
 from supervisor.config import Settings
 from supervisor.config.acme import Acme
 from supervisor.doctor.finding import Finding, error, note, ok, warning
+from supervisor.http.tls import ServerTls
 
 _LOOK_UP: Final = 5.0
 """Seconds in which the host's name must be found."""

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from stages.ca.certificate import general_name
-from supervisor.acme.http.message import Response
 from supervisor.acme.urls import Urls
+from supervisor.http.message import Response
 from tests.unit.acme import signing
 
 JOSE = "application/jose+json"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 
-from supervisor.acme.http.message import Response
+from supervisor.http.message import Response
 
 _PATIENCE = 30.0
 """Seconds in which an answer has to be there."""

@@ -27,7 +27,6 @@ from stages.store.batch import Reader
 from supervisor.acme.accounts import new_account
 from supervisor.acme.delivery import Deliveries
 from supervisor.acme.desk import Asked, Desk, Handler
-from supervisor.acme.http.message import Request, Response
 from supervisor.acme.jose.jwk import jwk_from_text
 from supervisor.acme.jose.jws import parse, payload_object, verify
 from supervisor.acme.nonces import Nonces
@@ -36,6 +35,7 @@ from supervisor.acme.urls import Urls, find
 from supervisor.acme.waiting import Waiter
 from supervisor.build import Domain
 from supervisor.config.settings import Settings
+from supervisor.http.message import Request, Response
 from supervisor.pipeline.committer import Committer
 from tests.store.world import KEEP, World
 from tests.unit.acme import signing

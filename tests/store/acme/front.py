@@ -29,12 +29,12 @@ from supervisor.acme.delivery import Deliveries
 from supervisor.acme.desk import Desk
 from supervisor.acme.door import Door
 from supervisor.acme.entitlement import Entitlement
-from supervisor.acme.http.message import Request
 from supervisor.acme.nonces import Nonces
 from supervisor.acme.urls import Urls
 from supervisor.acme.waiting import Waiter
 from supervisor.build import Domain
 from supervisor.config.settings import Settings
+from supervisor.http.message import Request
 from supervisor.pipeline.committer import Committer
 from supervisor.pipeline.runner import Runner
 from tests.harness.acme_moves import ES256, JOSE, Answer, Moves

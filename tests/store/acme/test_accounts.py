@@ -13,8 +13,8 @@ from stages.session import State
 from stages.store import account_moves
 from stages.store.accounts import read_account
 from supervisor.acme.accounts import CANCELLED, account, new_account
-from supervisor.acme.http.message import Response
 from supervisor.acme.problems import AcmeProblem
+from supervisor.http.message import Response
 from tests.store.acme.client import (
     TERMS,
     URLS,

@@ -10,8 +10,8 @@ from stages.external import Credential, CredentialState
 from stages.store.accounts import read_account, read_credential, withdraw_credential
 from supervisor.acme.accounts import account
 from supervisor.acme.binding import ENDED, UNKNOWN, credential_of
-from supervisor.acme.http.message import Response
 from supervisor.acme.problems import AcmeProblem
+from supervisor.http.message import Response
 from tests.store.acme.client import URLS, Client, Office, all_at_once, decoded, key, opened, refused
 from tests.store.world import NOW, World
 from tests.unit.acme import signing

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from stages.errors import StoreUnavailable
-from supervisor.acme.http.message import Response
+from supervisor.http.message import Response
 from tests.harness.acme_moves import ES256, JOSE, session_of
 from tests.store.acme.front import BASE, URLS, Client, opened
 from tests.store.world import World, sid

@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from stages.store.accounts import find_account
 from supervisor.acme.accounts import account
-from supervisor.acme.http.message import Response
 from supervisor.acme.jose.jwk import parse_jwk
 from supervisor.acme.key_change import change_key
 from supervisor.acme.problems import AcmeProblem
+from supervisor.http.message import Response
 from tests.store.acme.client import URLS, Client, Office, all_at_once, decoded, header, key, opened, refused
 from tests.store.world import World
 from tests.unit.acme import signing

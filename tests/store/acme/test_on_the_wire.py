@@ -10,8 +10,8 @@ import anyio
 import anyio.abc
 import pytest
 
-from supervisor.acme.http.server import serve
-from supervisor.acme.http.settings import HttpSettings
+from supervisor.http.server import serve
+from supervisor.http.settings import HttpSettings
 from tests.harness.acme_moves import JOSE
 from tests.store.acme.front import URLS, Client, Front, opened
 from tests.store.world import World

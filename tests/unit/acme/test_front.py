@@ -11,9 +11,9 @@ import pytest
 from stages.store.connection import StoreSettings
 from stages.store.store import Store
 from supervisor.acme.front import Front
-from supervisor.acme.http.message import Request
 from supervisor.build import Domain
 from supervisor.config.settings import Settings
+from supervisor.http.message import Request
 from supervisor.logs.setup import Logs
 from supervisor.reload import Reloader
 from tests.harness.acme_moves import Answer

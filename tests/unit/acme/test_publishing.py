@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from stages.ca import hierarchy, keys
 from stages.ca.crl import build_crl, crl_pem
 from stages.ca.issuer import Issuer, make_issuer
-from supervisor.acme.http.message import Request, Response
 from supervisor.acme.publishing import Publisher
+from supervisor.http.message import Request, Response
 
 pytestmark = pytest.mark.anyio
 

@@ -13,10 +13,10 @@ import anyio
 import anyio.abc
 import msgspec
 
-from supervisor.acme.http.message import Handler, Request, Response
-from supervisor.acme.http.protocol import OnRefused
-from supervisor.acme.http.server import serve
-from supervisor.acme.http.settings import HttpSettings
+from supervisor.http.message import Handler, Request, Response
+from supervisor.http.protocol import OnRefused
+from supervisor.http.server import serve
+from supervisor.http.settings import HttpSettings
 
 PATIENCE = 10
 """Seconds for what has to happen soon."""

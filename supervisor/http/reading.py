@@ -15,8 +15,8 @@ from typing import Final
 import httptools
 import msgspec
 
-from supervisor.acme.http.message import Request
-from supervisor.acme.http.settings import HttpSettings
+from supervisor.http.message import Request
+from supervisor.http.settings import HttpSettings
 
 CHUNKED: Final = "chunked"
 _VERSIONS: Final = frozenset({"1.0", "1.1"})

@@ -11,11 +11,11 @@ import anyio.abc
 import pytest
 
 from stages.errors import Refused
-from supervisor.acme.http.message import Request, Response
-from supervisor.acme.http.server import serve
-from supervisor.acme.http.settings import HttpSettings
-from supervisor.acme.http.tls import ServerTls
-from tests.e2e.acme.http.door import GET, PATIENCE, Door, echo, open_door
+from supervisor.http.message import Request, Response
+from supervisor.http.server import serve
+from supervisor.http.settings import HttpSettings
+from supervisor.http.tls import ServerTls
+from tests.e2e.http.door import GET, PATIENCE, Door, echo, open_door
 from tests.harness.fetching import free_port
 from tests.harness.tls import Certificates
 

@@ -15,11 +15,11 @@ from typing import Final, Protocol, TypeAlias, cast
 
 import structlog
 
-from supervisor.acme.http.deadline import Deadline
-from supervisor.acme.http.message import Handler, Request, Response
-from supervisor.acme.http.reading import Phase, Reader, Turn
-from supervisor.acme.http.settings import HttpSettings
-from supervisor.acme.http.writing import CONTINUE, LAST_RESORT, encode
+from supervisor.http.deadline import Deadline
+from supervisor.http.message import Handler, Request, Response
+from supervisor.http.reading import Phase, Reader, Turn
+from supervisor.http.settings import HttpSettings
+from supervisor.http.writing import CONTINUE, LAST_RESORT, encode
 
 log = structlog.get_logger()
 

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from stages.errors import Refused
-from supervisor.acme.http.tls import ServerTls
-from tests.e2e.acme.http.door import GET, Client, open_door, request_of
+from supervisor.http.tls import ServerTls
+from tests.e2e.http.door import GET, Client, open_door, request_of
 from tests.harness.tls import Certificates
 
 pytestmark = pytest.mark.anyio

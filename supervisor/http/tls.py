@@ -17,7 +17,7 @@ ALPN: Final = ("http/1.1",)
 
 
 class ServerTls:
-    """The context of the next connection, which `supervisor.acme.http.server.serve` asks for; `load` changes it."""
+    """The context of the next connection, which `supervisor.http.server.serve` asks for; `load` changes it."""
 
     def __init__(self, certificate: Path, key: Path, setting: str = "acme.tls_certificate") -> None:
         self._setting = setting

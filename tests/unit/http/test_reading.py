@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.acme.http.message import Request
-from supervisor.acme.http.reading import Phase, Reader, Turn
-from supervisor.acme.http.settings import HttpSettings
+from supervisor.http.message import Request
+from supervisor.http.reading import Phase, Reader, Turn
+from supervisor.http.settings import HttpSettings
 
 STREAM = (
     b"POST /one?q HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from supervisor.acme.http.message import Request, Response
-from tests.e2e.acme.http.door import GET, open_door
+from supervisor.http.message import Request, Response
+from tests.e2e.http.door import GET, open_door
 
 pytestmark = pytest.mark.anyio
 

@@ -19,9 +19,9 @@ import structlog
 from anyio.abc import TaskStatus
 
 from stages.errors import Refused
-from supervisor.acme.http.message import Handler
-from supervisor.acme.http.protocol import Connection, OnRefused
-from supervisor.acme.http.settings import HttpSettings
+from supervisor.http.message import Handler
+from supervisor.http.protocol import Connection, OnRefused
+from supervisor.http.settings import HttpSettings
 
 log = structlog.get_logger()
 

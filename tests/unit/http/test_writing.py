@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.acme.http.message import Response
-from supervisor.acme.http.writing import BadResponse, encode
+from supervisor.http.message import Response
+from supervisor.http.writing import BadResponse, encode
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from supervisor.acme.http.message import Handler, Request, Response
-from tests.e2e.acme.http.door import GET, PATIENCE, open_door, request_of
+from supervisor.http.message import Handler, Request, Response
+from tests.e2e.http.door import GET, PATIENCE, open_door, request_of
 
 pytestmark = pytest.mark.anyio
 

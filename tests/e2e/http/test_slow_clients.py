@@ -12,10 +12,10 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from supervisor.acme.http.message import Request, Response
-from supervisor.acme.http.server import REFUSED_AT_ONCE
-from supervisor.acme.http.tls import ServerTls
-from tests.e2e.acme.http.door import GET, PATIENCE, Client, open_door
+from supervisor.http.message import Request, Response
+from supervisor.http.server import REFUSED_AT_ONCE
+from supervisor.http.tls import ServerTls
+from tests.e2e.http.door import GET, PATIENCE, Client, open_door
 from tests.harness.tls import Certificates
 
 pytestmark = pytest.mark.anyio

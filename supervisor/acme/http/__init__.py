@@ -1,1 +1,0 @@
-"""The web server of the front door; it knows nothing of ACME."""
