@@ -32,12 +32,14 @@ from supervisor.admin import Facts, gather, serve_admin
 from supervisor.embedded import Embedded, EmbeddedError, embedded_store
 from supervisor.lifecycle import notify
 from supervisor.lifecycle.stage_set import make_stages
+from supervisor.lifecycle.watchdog import Watchdog, watchdog_interval
 from supervisor.pipeline.committer import Committer
 from supervisor.pipeline.journal import record_move
 from supervisor.reload import Reloader
 from supervisor.term.health import Health
 from supervisor.term.identity import who_am_i
 from supervisor.term.leasing import kept, take_lease
+from supervisor.term.pulse import keep_pulse
 from supervisor.term.term import Term
 from supervisor.upkeep.rescue import rescue
 from supervisor.upkeep.tasks import keep_crl, keep_embedded, sweep
@@ -72,6 +74,8 @@ class Program:
         async with anyio.create_task_group() as self._tasks:
             group = self._tasks
             await group.start(self._hear_signals, name="signals")
+            dog = Watchdog(watchdog_interval(os.environ, os.getpid()), self.health.pulse, notify.tell)
+            group.start_soon(keep_pulse, self.health.pulse, time.monotonic, dog.beaten, dog.period, name="pulse")
             if listen := self.reloader.settings.admin.listen:
                 await group.start(serve_admin, listen, self._facts, name="admin")
             with self._starting:

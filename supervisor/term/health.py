@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from supervisor.pipeline.committer import Committer
+from supervisor.term.pulse import Pulse
 from supervisor.term.term import Term
 
 
@@ -14,6 +15,7 @@ class Health:
         self.stopping = False
         self.committer: Committer | None = None
         self.term: Term | None = None
+        self.pulse = Pulse()
 
     def serve(self, term: Term) -> None:
         """A term begins."""
