@@ -24,7 +24,7 @@ from stages.name_policy import NamePolicy
 from stages.session import OFFERED
 from stages.store.connection import StoreSettings
 from stages.testchallenge import TestChallengeSettings
-from supervisor.config.addresses import addresses
+from supervisor.config.addresses import tcp_addresses
 from supervisor.config.settings import Settings
 from supervisor.recovery.decide import Limits
 
@@ -202,7 +202,7 @@ def own_addresses(settings: Settings) -> tuple[tuple[str, int], ...]:
     """
     own: list[tuple[str, int]] = []
     for listen in (settings.admin.listen, settings.acme.listen, settings.acme.http_listen):
-        for host, port in addresses(listen):
+        for host, port in tcp_addresses(listen):
             own += [("127.0.0.1", port), ("::1", port)] if host == "localhost" else [(host, port)]
     if settings.store.url.startswith(("redis://", "rediss://")):
         parts = urlsplit(settings.store.url)

@@ -1,9 +1,12 @@
-"""The admin listener: health, metrics and status over HTTP on a loopback address. The program starts it.
+"""The admin listener: health, metrics, status and whatever else is mounted on it. The program starts it.
 
-It answers from memory only: it asks the store nothing, so it answers during an outage too.
+Its own pages are answered from memory: they ask the store nothing, so they are there during an outage too. Further
+pages are given to `serve_admin` as routes; they have `HANDLER_LIMIT` seconds each.
 """
 
+from supervisor.admin.door import HANDLER_LIMIT, Routes
 from supervisor.admin.facts import Facts, gather
-from supervisor.admin.listener import serve_admin
+from supervisor.admin.listener import AdminToken, serve_admin
+from supervisor.admin.pages import own_routes
 
-__all__ = ["Facts", "gather", "serve_admin"]
+__all__ = ["HANDLER_LIMIT", "AdminToken", "Facts", "Routes", "gather", "own_routes", "serve_admin"]

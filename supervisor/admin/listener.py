@@ -1,86 +1,114 @@
-"""Serves the admin pages: one request on each connection, few connections, little time. For the program only."""
+"""Serves the admin pages on the shared web server: few connections, short times, no TLS. For the program only."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from http import HTTPStatus
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Final
 
 import anyio
 import structlog
-from anyio.abc import SocketStream, TaskStatus
+from anyio.abc import TaskStatus
 
 from stages.errors import Refused
-from supervisor.admin.facts import Facts
-from supervisor.admin.pages import Page, error, page
-from supervisor.admin.request import BadRequest, Request
+from supervisor import build
+from supervisor.admin.door import Door, Routes
+from supervisor.admin.gate import Gate
+from supervisor.admin.socket_file import listening
+from supervisor.config import Settings
+from supervisor.config.addresses import socket_path, tcp_addresses
+from supervisor.http.server import serve
+from supervisor.http.settings import HttpSettings
 
 log = structlog.get_logger()
 
-CONNECTIONS = 32
-"""Connections at once; one more is closed unheard."""
-TIME_LIMIT = 5.0
-"""Seconds from a connection to its end."""
-_PIECE = 4096
-_METHODS = ("GET", "HEAD")
+LIMITS: Final = HttpSettings(
+    max_target=4096,
+    max_head=8192,
+    max_body=0,
+    connections=32,
+    ahead=4,
+    header_timeout=5.0,
+    body_timeout=5.0,
+    idle_timeout=15.0,
+    write_timeout=10.0,
+    grace=1.0,
+)
+TOKEN_LENGTH: Final = 16
+"""Characters that a token must have at least."""
 
 
-async def serve_admin(listen: str, facts: Callable[[], Facts], *, task_status: TaskStatus[None]) -> None:
-    """Listen on `listen` ("127.0.0.1:8470", "[::1]:8470") until cancelled; `facts` is asked for each request.
+class AdminToken:
+    """The token of `admin.token_file`, read when it is made and again on each reload: a new one needs no restart."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._token = _read(settings)
+
+    def __call__(self) -> str:
+        """The token in effect; "" where none is asked for."""
+        return self._token
+
+    def follow(self, settings: Settings) -> Callable[[], None]:
+        """Read the file again; what comes back puts its token in place. Raises Refused("config", ...)."""
+        token = _read(settings)
+
+        def put() -> None:
+            self._token = token
+
+        return put
+
+
+def _read(settings: Settings) -> str:
+    file, listen = settings.admin.token_file, settings.admin.listen
+    if file is None and not all(address.loopback for address in tcp_addresses(listen)):
+        # A reload leaves the address as it is; the token must not go before it.
+        raise Refused("config", "admin.token_file", f"must name a token while {listen} is listened on")
+    token = build.read_secret(file, "admin.token_file")
+    if token and (len(token) < TOKEN_LENGTH or not token.isascii() or not token.isprintable() or " " in token):
+        wanted = f"at least {TOKEN_LENGTH} characters of ASCII without blanks"
+        raise Refused("config", "admin.token_file", f"the first line of {file} is no token: {wanted} are wanted")
+    return token
+
+
+async def serve_admin(
+    listen: str,
+    routes: Routes,
+    token: Callable[[], str],
+    *,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    """Listen on `listen` ("127.0.0.1:8470", "[::1]:8470", "unix:/run/ca.sock") until cancelled.
 
     Raises Refused("config", "admin.listen", ...) when the address cannot be used.
     """
-    host, _, port = listen.rpartition(":")
-    try:
-        listener = await anyio.create_tcp_listener(local_host=host.strip("[]"), local_port=int(port))
-    except OSError as fault:
-        raise Refused("config", "admin.listen", f"{listen} cannot be listened on: {fault.strerror or fault}") from None
-    free = CONNECTIONS
-
-    async def handle(stream: SocketStream) -> None:
-        nonlocal free
-        async with stream:
-            if not free:
-                return
-            free -= 1
-            try:
-                with anyio.move_on_after(TIME_LIMIT):
-                    await _answer(stream, facts)
-            except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
-                pass  # the other side went away
-            except Exception:
-                log.exception("admin.failed")
-            finally:
-                free += 1
-
-    async with listener:
-        log.info("admin.listening", listen=listen)
-        task_status.started()
-        await listener.serve(handle)
+    path = socket_path(listen)
+    door = Door(routes, Gate(token, browsers=path is None))
+    sockets: list[socket.socket | tuple[str, int]] = [*tcp_addresses(listen)]
+    with ExitStack() as stack:
+        if path is not None:
+            sockets.append(stack.enter_context(listening(path, "admin.listen")))
+        await serve(
+            sockets,
+            door.handle,
+            lambda: LIMITS,
+            tls=None,
+            on_refused=door.refuse,
+            stopping=anyio.Event(),
+            setting="admin.listen",
+            task_status=_Started(listen, task_status),
+        )
 
 
-async def _answer(stream: SocketStream, facts: Callable[[], Facts]) -> None:
-    request, method = Request(), ""
-    try:
-        while not request.complete:
-            request.feed(await stream.receive(_PIECE))
-        method = request.method
-        if method in _METHODS:
-            found = page(request.path, facts())
-        else:
-            found = error(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD are answered")
-    except BadRequest as bad:
-        found = error(bad.status, bad.why)
-    await stream.send(response(found, body=method != "HEAD"))
-    await stream.send_eof()
+class _Started(TaskStatus[Sequence[object]]):
+    """Says that the listener listens, in the log too."""
 
+    def __init__(self, listen: str, outer: TaskStatus[None]) -> None:
+        self._listen = listen
+        self._outer = outer
 
-def response(found: Page, *, body: bool = True) -> bytes:
-    """The bytes of an answer (RFC 9112 4); the connection ends with it."""
-    allow = f"allow: {', '.join(_METHODS)}\r\n" if found.status == HTTPStatus.METHOD_NOT_ALLOWED else ""
-    head = (
-        f"HTTP/1.1 {found.status} {HTTPStatus(found.status).phrase}\r\n"
-        f"content-type: {found.content_type}\r\n"
-        f"content-length: {len(found.body)}\r\n"
-        f"{allow}cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
-    )
-    return head.encode("ascii") + (found.body if body else b"")
+    def started(self, value: object = None) -> None:
+        """The web server calls it, with its addresses."""
+        del value  # the settings say them
+        log.info("admin.listening", listen=self._listen)
+        self._outer.started()

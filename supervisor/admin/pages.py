@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 
-import msgspec
-
+from supervisor.admin.door import Routes, json_response
 from supervisor.admin.facts import Facts, QueueFacts
+from supervisor.http.message import Request, Response
 
-JSON = "application/json"
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
 """The content type of Prometheus's text format."""
 
-_encode = msgspec.json.encode
 
+def own_routes(facts: Callable[[], Facts]) -> Routes:
+    """The pages that are made from the facts; `facts` is asked for each request."""
 
-class Page(msgspec.Struct, frozen=True):
-    """One answer."""
+    async def health(_: Request) -> Response:
+        faults = facts().faults
+        if faults:
+            return json_response(HTTPStatus.SERVICE_UNAVAILABLE, {"status": "failing", "faults": faults})
+        return json_response(HTTPStatus.OK, {"status": "ok"})
 
-    status: int
-    content_type: str
-    body: bytes
+    async def numbers(_: Request) -> Response:
+        return Response(HTTPStatus.OK, metrics(facts()).encode(), [("Content-Type", METRICS)])
 
+    async def status(_: Request) -> Response:
+        return json_response(HTTPStatus.OK, facts())
 
-def page(path: str, facts: Facts) -> Page:
-    """The page at a path, without its query."""
-    if path == "/health":
-        if facts.faults:
-            return Page(503, JSON, _line({"status": "failing", "faults": facts.faults}))
-        return Page(200, JSON, _line({"status": "ok"}))
-    if path == "/metrics":
-        return Page(200, METRICS, metrics(facts).encode())
-    if path == "/status":
-        return Page(200, JSON, _line(facts))
-    return error(404, "there is /health, /metrics and /status")
-
-
-def error(status: int, why: str) -> Page:
-    """An answer that says what is wrong with the request."""
-    return Page(status, JSON, _line({"error": why}))
-
-
-def _line(value: object) -> bytes:
-    return _encode(value) + b"\n"
+    return {"/health": health, "/metrics": numbers, "/status": status}
 
 
 def metrics(facts: Facts) -> str:

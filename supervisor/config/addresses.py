@@ -1,6 +1,7 @@
 """How the addresses of listeners and the front door's URLs are written in config.toml. Pure.
 
-`Address`, `addresses` and `host_of` are for whoever listens or looks at listeners; the rest is for `supervisor.config`.
+`Address`, `addresses`, `tcp_addresses`, `socket_path` and `host_of` are for whoever listens or looks at listeners; the
+rest is for `supervisor.config`.
 
 Text goes in, its canonical form comes out; a wrong one raises `ValueError` with one sentence.
 """
@@ -8,7 +9,9 @@ Text goes in, its canonical form comes out; a wrong one raises `ValueError` with
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
+from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -18,6 +21,9 @@ from stages.errors import Refused
 from stages.names import parse_name
 
 _PORT_MAX: Final = 65_535
+_UNIX: Final = "unix:"
+_PATH_MAX: Final = 107
+"""Bytes of sun_path, less its NUL (unix(7))."""
 _LISTEN: Final = re.compile(r"(?:\[([0-9a-fA-F:.]{2,45})\]|([0-9.]{7,15})|(localhost)):([0-9]{1,5})")
 
 
@@ -79,17 +85,32 @@ def check_listens(text: str) -> str:
     )
 
 
-def check_loopback_listen(text: str) -> str:
-    """Empty, or one loopback address and port, for what asks for no password."""
-    wanted = 'must be empty or an address and port such as "127.0.0.1:8470" or "[::1]:8470"'
+def socket_path(text: str) -> Path | None:
+    """The path in a listen setting such as "unix:/run/ca-supervisor/admin.sock"; None for addresses and ports."""
+    return Path(text.removeprefix(_UNIX)) if text.startswith(_UNIX) else None
+
+
+def tcp_addresses(text: str) -> tuple[Address, ...]:
+    """As `addresses`, and none for a unix socket."""
+    return () if text.startswith(_UNIX) else addresses(text)
+
+
+def check_listen(text: str) -> str:
+    """Empty, one address and port, or a unix socket's absolute path."""
+    wanted = 'must be empty, an address and port such as "127.0.0.1:8470", or "unix:" and an absolute path'
+    path = socket_path(text)
+    if path is not None:
+        if not path.is_absolute() or "\0" in text:
+            raise ValueError(wanted)
+        if len(os.fsencode(path)) > _PATH_MAX:
+            raise ValueError(f"has a path of more than {_PATH_MAX} bytes, which a unix socket cannot have")
+        return text
     try:
         found = addresses(text)
     except ValueError:
         raise ValueError(wanted) from None
     if len(found) > 1:
         raise ValueError(wanted)
-    if found and not found[0].loopback:
-        raise ValueError("must be a loopback address: whoever reaches it is not asked for a password")
     return text
 
 
@@ -140,7 +161,7 @@ def host_of(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-LoopbackListen = Annotated[StrictStr, AfterValidator(check_loopback_listen)]
+Listen = Annotated[StrictStr, AfterValidator(check_listen)]
 Listens = Annotated[StrictStr, AfterValidator(check_listens)]
 HttpsBase = Annotated[StrictStr, AfterValidator(check_https_base)]
 HttpBase = Annotated[StrictStr, AfterValidator(check_http_base)]

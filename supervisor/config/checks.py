@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from supervisor.config.acme import Acme
-from supervisor.config.addresses import Address, addresses
+from supervisor.config.addresses import Address, tcp_addresses
 from supervisor.config.settings import Settings
 from supervisor.config.values import format_duration, hide_password
 
@@ -25,6 +25,7 @@ def clashes(settings: Settings) -> Iterator[Clash]:
     yield from _store(settings)
     yield from _times(settings)
     yield from _door(settings)
+    yield from _admin(settings)
     yield from _listeners(settings)
     if settings.caa.check and not settings.caa.identities:
         yield Clash("caa.identities", ("caa.check",), "must name this CA when caa.check is true")
@@ -84,6 +85,16 @@ def _door_tls(acme: Acme) -> Iterator[Clash]:
         yield Clash("acme.tls_names", ("acme.tls",), 'has no effect unless acme.tls is "own"')
 
 
+def _admin(settings: Settings) -> Iterator[Clash]:
+    """Whoever reaches an address of the network is asked for a token."""
+    admin = settings.admin
+    if admin.token_file is None and not all(address.loopback for address in tcp_addresses(admin.listen)):
+        reason = "must be a loopback address or a unix socket, or admin.token_file must name a token"
+        yield Clash("admin.listen", ("admin.token_file",), reason)
+    if admin.token_file is not None and not admin.listen:
+        yield Clash("admin.token_file", ("admin.listen",), "has no effect without admin.listen")
+
+
 def _listeners(settings: Settings) -> Iterator[Clash]:
     """No two listeners want the same address and port."""
     taken: dict[str, tuple[Address, ...]] = {}
@@ -92,7 +103,7 @@ def _listeners(settings: Settings) -> Iterator[Clash]:
         ("acme.listen", settings.acme.listen),
         ("acme.http_listen", settings.acme.http_listen),
     ):
-        mine = addresses(text)
+        mine = tcp_addresses(text)
         for other, theirs in taken.items():
             if any(one.overlaps(another) for one in mine for another in theirs):
                 yield Clash(key, (other,), f"has an address and port that {other} has too")

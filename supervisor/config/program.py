@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from supervisor.config.addresses import LoopbackListen
+from supervisor.config.addresses import Listen
 from supervisor.config.section import Section, setting
 from supervisor.config.values import (
     DAY,
@@ -171,6 +171,14 @@ class Logs(Section):
 class Admin(Section):
     """[admin]: health, metrics and the status page."""
 
-    listen: LoopbackListen = setting(
-        "", "The loopback address and port of health, metrics and status; empty for none.", restart=True
+    listen: Listen = setting(
+        "",
+        "Where health, metrics and status are asked for: a loopback address and port, unix: and the path of a socket,"
+        " or with token_file any address and port; empty for none.",
+        restart=True,
+    )
+    token_file: OptionalPath = setting(
+        None,
+        "A file whose first line is the token that whoever asks must show (Bearer, or the password of Basic); empty for"
+        " none. A reload reads it again.",
     )

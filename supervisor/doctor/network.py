@@ -11,7 +11,7 @@ from stages.challenges.evidence import Fault
 from stages.challenges.resolving import DnsResolver, read_server
 from stages.challenges.systemfiles import SystemFiles
 from supervisor.config import Settings
-from supervisor.config.addresses import addresses
+from supervisor.config.addresses import tcp_addresses
 from supervisor.doctor.finding import Finding, error, note, ok, warning
 
 _NO_NAME: Final = "doctor.invalid"
@@ -71,7 +71,7 @@ def _listener(key: str, text: str, *, running: bool) -> Finding:
         return ok(key, "none")
     if running:
         return ok(key, f"{text}, a supervisor runs")
-    for host, port in addresses(text):
+    for host, port in tcp_addresses(text):
         try:
             with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

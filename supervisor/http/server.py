@@ -38,7 +38,7 @@ _LAST: Final = 0.5
 
 
 async def serve(
-    addresses: Sequence[tuple[str, int]],
+    addresses: Sequence[tuple[str, int] | socket.socket],
     handler: Handler,
     settings: Callable[[], HttpSettings],
     *,
@@ -48,7 +48,9 @@ async def serve(
     setting: str = "acme.listen",
     task_status: TaskStatus[list[tuple[str, int]]] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve on `addresses`, (host, port), until `stopping` is set; then end in order and come back.
+    """Serve on `addresses` until `stopping` is set; then end in order and come back.
+
+    An address is (host, port), or a socket that listens already: its file, where it has one, is its maker's to remove.
 
     The order: nothing more is accepted, idle connections end, requests in work are answered for `grace` seconds, then
     everything ends. When it is cancelled everything ends at once. `tls` gives the context for each new connection, None
@@ -60,7 +62,7 @@ async def serve(
     sockets = await _listen(addresses, setting)
     try:
         server.accept_from(sockets)
-        bound = [sock.getsockname()[:2] for sock in sockets]
+        bound = [_bound(sock) for sock in sockets]
         log.info("http.listening", listen=[_text(*address) for address in bound], tls=tls is not None)
         task_status.started(bound)
         await stopping.wait()
@@ -72,10 +74,14 @@ async def serve(
             await server.end()
 
 
-async def _listen(addresses: Sequence[tuple[str, int]], setting: str) -> list[socket.socket]:
+async def _listen(addresses: Sequence[tuple[str, int] | socket.socket], setting: str) -> list[socket.socket]:
     opened: list[socket.socket] = []
     loop = asyncio.get_running_loop()
-    for host, port in addresses:
+    for wanted in addresses:
+        if isinstance(wanted, socket.socket):
+            opened.append(wanted)
+            continue
+        host, port = wanted
         try:
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
             for family, kind, protocol, _, address in dict.fromkeys(found):
@@ -96,7 +102,15 @@ async def _listen(addresses: Sequence[tuple[str, int]], setting: str) -> list[so
     return opened
 
 
+def _bound(sock: socket.socket) -> tuple[str, int]:
+    """Where it listens; a unix socket has a path and no port."""
+    name = sock.getsockname()
+    return (name, 0) if sock.family == socket.AF_UNIX else name[:2]
+
+
 def _text(host: str, port: int) -> str:
+    if not port:
+        return f"unix:{host}"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -28,7 +28,7 @@ from stages.store.moves import Move
 from stages.store.store import Store
 from supervisor import build
 from supervisor.acme.front import Front
-from supervisor.admin import Facts, gather, serve_admin
+from supervisor.admin import AdminToken, Facts, Routes, gather, own_routes, serve_admin
 from supervisor.embedded import Embedded, EmbeddedError, embedded_store
 from supervisor.lifecycle import notify
 from supervisor.lifecycle.stage_set import make_stages
@@ -77,7 +77,9 @@ class Program:
             dog = Watchdog(watchdog_interval(os.environ, os.getpid()), self.health.pulse, notify.tell)
             group.start_soon(keep_pulse, self.health.pulse, time.monotonic, dog.beaten, dog.period, name="pulse")
             if listen := self.reloader.settings.admin.listen:
-                await group.start(serve_admin, listen, self._facts, name="admin")
+                token = AdminToken(self.reloader.settings)
+                self.reloader.followers.append(token.follow)
+                await group.start(serve_admin, listen, self._admin_routes(), token, name="admin")
             with self._starting:
                 async with self._store() as store:
                     if self.reloader.settings.acme.on:
@@ -85,6 +87,10 @@ class Program:
                     await self._terms(store)
             self.health.stop()
             group.cancel_scope.cancel()
+
+    def _admin_routes(self) -> Routes:
+        """Every page of the admin listener; those that need the store answer 503 while there is none."""
+        return {**own_routes(self._facts)}
 
     def _facts(self) -> Facts:
         return gather(self.health, time.monotonic() - self.began)

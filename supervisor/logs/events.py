@@ -31,7 +31,6 @@ EVENTS: Final[dict[str, Event]] = {
     ),
     "config.refused": Event("error", ("file", "problems"), "The file has mistakes; the old settings stay."),
     "admin.listening": Event("info", ("listen",), "Health, metrics and status can be asked for."),
-    "admin.failed": Event("error", (), "An answer of the admin listener failed; the rest goes on."),
     "store.starting": Event("info", ("url",), "The store is being started or connected to."),
     "store.ready": Event("info", ("server", "version", "took"), "The store answers."),
     "store.warning": Event(
@@ -90,7 +89,7 @@ EVENTS: Final[dict[str, Event]] = {
         "error", ("why",), "The front door gets no new certificate of its own; it keeps the one that it has."
     ),
     "acme.ready": Event("info", ("directory",), "The ACME front door is open; clients are pointed at this URL."),
-    "http.listening": Event("info", ("listen", "tls"), "The front door takes connections."),
+    "http.listening": Event("info", ("listen", "tls"), "The front door or the admin listener takes connections."),
     "http.full": Event("warning", ("why",), "No more connections can be taken for now; clients are told to come back."),
     "http.handshake_failed": Event("debug", ("why",), "A TLS handshake came to nothing."),
     "http.failed": Event("error", ("method", "path"), "A request was answered with 500: a fault of the program."),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import signal
 import socket
+import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,9 +14,8 @@ from pathlib import Path
 import pytest
 from anyio import to_thread
 
-from supervisor.admin.listener import CONNECTIONS
-from supervisor.admin.request import HEAD_LIMIT
-from tests.harness.fetching import fetch, free_port, send
+from supervisor.admin.listener import LIMITS
+from tests.harness.fetching import Answer, fetch, free_port, send
 from tests.harness.process import Program
 from tests.harness.site import Site, site
 
@@ -27,7 +29,7 @@ async def served(folder: Path, extra: str = "") -> AsyncIterator[tuple[Site, Pro
         with await ca.start() as program:
             yield ca, program, port
             assert await to_thread.run_sync(program.stop) == 0
-            assert program.named("admin.failed") == []
+            assert program.named("http.failed") == []
 
 
 def number(metrics: str, sample: str) -> float:
@@ -81,24 +83,26 @@ async def test_only_reading_is_answered(tmp_path: Path) -> None:
     async with served(tmp_path) as (_, _, port):
         head = await fetch(port, "/health", "HEAD")
         assert (head.status, head.text) == (200, "")
-        assert "content-length: 16" in head.head
+        assert "Content-Length: 16" in head.head
         assert (await fetch(port, "/")).status == 404
         post = await fetch(port, "/health", "POST")
         assert post.status == 405
-        assert "allow: GET, HEAD" in post.head
+        assert "Allow: GET, HEAD" in post.head
+        body = b"POST /health HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\n"
+        assert (await send(port, body)).status == 413
         assert (await send(port, b"\x16\x03\x01 garbage\r\n\r\n")).status == 400
-        assert (await send(port, b"GET /" + b"a" * HEAD_LIMIT + b" HTTP/1.1\r\n")).status == 431
-        assert (await send(port, b"GET /health HTTP/1.1\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n")).status == 200
+        field = b"GET / HTTP/1.1\r\nhost: localhost\r\na: " + b"a" * LIMITS.max_head + b"\r\n\r\n"
+        assert (await send(port, field)).status == 431
         assert (await fetch(port, "/health")).status == 200
 
 
 @pytest.mark.anyio
 async def test_silent_clients_are_bounded(tmp_path: Path) -> None:
-    """So many connections at once and no more; silent ones are closed after five seconds, others are served then."""
+    """So many connections at once, one more is told 503; silent ones end after five seconds, others are served then."""
     async with served(tmp_path) as (_, _, port):
-        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(LIMITS.connections)]
         try:
-            assert (await fetch(port, "/health")).status == 0
+            assert (await fetch(port, "/health")).status == 503
             for connection in silent:
                 connection.settimeout(10)
                 assert await to_thread.run_sync(connection.recv, 1) == b""
@@ -106,6 +110,73 @@ async def test_silent_clients_are_bounded(tmp_path: Path) -> None:
         finally:
             for connection in silent:
                 connection.close()
+
+
+@pytest.mark.anyio
+async def test_other_names_are_refused(tmp_path: Path) -> None:
+    """A page whose name was made to point here reads nothing (DNS rebinding); addresses and localhost do."""
+    async with served(tmp_path) as (_, _, port):
+        ask = "GET /status HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n"
+        answers = {
+            host: (await send(port, ask.format(host).encode())).status
+            for host in ("rebound.example.org", f"rebound.example.org:{port}", f"localhost:{port}", f"[::1]:{port}")
+        }
+        assert list(answers.values()) == [421, 421, 200, 200]
+
+
+@pytest.mark.anyio
+async def test_token_is_asked_for(tmp_path: Path) -> None:
+    """With a token file nothing is told without the token; a reload takes a new token at once."""
+    (tmp_path / "token").write_text("a-token-of-24-characters\nand a note\n")
+    async with served(tmp_path, 'token_file = "token"\n') as (_, program, port):
+
+        async def ask(credentials: str) -> Answer:
+            given = f"authorization: {credentials}\r\n" if credentials else ""
+            head = f"GET /status HTTP/1.1\r\nhost: ca.example.org\r\n{given}connection: close\r\n\r\n"
+            return await send(port, head.encode())
+
+        basic = base64.b64encode(b"anyone:a-token-of-24-characters").decode()
+        assert (await ask("")).status == (await ask("Bearer a-token-of-24-character")).status == 401
+        assert 'WWW-Authenticate: Bearer realm="ca-supervisor"' in (await ask("")).head
+        assert (await ask("Bearer a-token-of-24-characters")).status == (await ask(f"Basic {basic}")).status == 200
+        (tmp_path / "token").write_text("short")
+        program.process.send_signal(signal.SIGHUP)
+        await to_thread.run_sync(program.wait_for, "config.refused")
+        assert (await ask("Bearer a-token-of-24-characters")).status == 200
+        (tmp_path / "token").write_text("another-token-is-here-now")
+        program.process.send_signal(signal.SIGHUP)
+        await to_thread.run_sync(program.wait_for, "config.reloaded")
+        assert (await ask("Bearer a-token-of-24-characters")).status == 401
+        assert (await ask("Bearer another-token-is-here-now")).status == 200
+
+
+def ask_socket(path: Path) -> bytes:
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(str(path))
+        asking.sendall(b"GET /health HTTP/1.1\r\nhost: any.example.org\r\nconnection: close\r\n\r\n")
+        return b"".join(iter(lambda: asking.recv(4096), b""))
+
+
+@pytest.mark.anyio
+async def test_unix_socket(tmp_path: Path) -> None:
+    """A socket's file has mode 0660, replaces what a dead process has left, goes with the program, has one owner."""
+    path = tmp_path / "admin.sock"
+    with socket.socket(socket.AF_UNIX) as left_over:
+        left_over.bind(str(path))
+    async with site(tmp_path, f'[admin]\nlisten = "unix:{path}"\n') as ca:
+        with await ca.start() as program:
+            assert stat.S_IMODE(path.stat().st_mode) == 0o660
+            assert b'{"status":"ok"}' in await to_thread.run_sync(ask_socket, path)
+            with Program(ca.config) as second:
+                assert await to_thread.run_sync(second.end) == 3
+            assert "another program listens there" in second.named("supervisor.failed")[0]["why"]
+            assert b'{"status":"ok"}' in await to_thread.run_sync(ask_socket, path)
+            assert await to_thread.run_sync(program.stop) == 0
+        assert not path.exists()
+        path.write_text("a file of somebody else")
+        with Program(ca.config) as third:
+            assert await to_thread.run_sync(third.end) == 3
+        assert path.read_text() == "a file of somebody else"
 
 
 @pytest.mark.anyio

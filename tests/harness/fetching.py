@@ -42,7 +42,8 @@ def service_port() -> int:
 
 async def fetch(port: int, path: str, method: str = "GET") -> Answer:
     """The answer of 127.0.0.1 to one request."""
-    return await send(port, f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n".encode())
+    head = f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n"
+    return await send(port, head.encode())
 
 
 async def send(port: int, data: bytes) -> Answer:

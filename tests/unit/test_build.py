@@ -80,6 +80,7 @@ def test_own_addresses_are_those_of_every_listener() -> None:
         ("::1", 14000),
         ("0.0.0.0", 80),  # noqa: S104  compared, not bound
     )
+    assert own_addresses(settings({}, admin={"listen": "unix:/run/admin.sock"})) == ()
 
 
 def chained(tmp_path: Path, text: str) -> tuple[Issuer, ...]:
