@@ -1,6 +1,7 @@
 """The first stage: one challenge for each name and each type that fits it. Pure but for the random source.
 
-Wildcards can be proven by DNS records only (RFC 8555 7.1.3), IP addresses never by them (RFC 8738 7).
+Wildcards can be proven by DNS records only (RFC 8555 7.1.3), IP addresses never by them (RFC 8738 7). The front door
+makes the challenges of an order by the same function (docs/decisions/0015-order-with-challenges.md).
 """
 
 from __future__ import annotations
@@ -60,32 +61,43 @@ class MakeChallenge:
         """Advance with the challenges, or Reject when a name cannot be proven in any way on offer."""
         if session.challenges:
             return Advance(note="challenges were made before")
-        settings, now = self._settings(), int(self._clock())
-        types = [kind for kind in settings.types if _offered(kind, session)]
-        challenges: list[Challenge] = []
-        for name in session.names:
-            try:
-                fitting = [kind for kind in types if fits(kind, name)]
-            except Refused as refused:  # the front door took it, or somebody else wrote it
-                return Reject(Problem(refused.kind, f"{refused.field}: {refused.reason}"))
-            if not fitting:
-                return Reject(Problem("rejectedIdentifier", f"{name}: no challenge type on offer can prove it"))
-            challenges += [
-                Challenge(
-                    n=len(challenges) + offset,
-                    challtime=now,
-                    type=kind,
-                    name=name,
-                    satisfied=False,
-                    failed=False,
-                    data=ChallengeData(self._token(settings)),
-                )
-                for offset, kind in enumerate(fitting, 1)
-            ]
-        if not challenges:
-            return Reject(Problem("malformed", "the session asks for no names"))
-        fields = {"expires": str(now + settings.expires)}
-        return Advance(Writes(fields=fields, challenges=tuple(challenges)), note=f"{len(challenges)} challenges")
+        try:
+            return make_challenges(session, self._settings(), int(self._clock()), self._random_bytes)
+        except Refused as refused:  # the front door took it, or somebody else wrote it
+            return Reject(Problem(refused.kind, f"{refused.field}: {refused.reason}"))
 
-    def _token(self, settings: MakeChallengeSettings) -> str:
-        return base64.urlsafe_b64encode(self._random_bytes(settings.token_bytes)).rstrip(b"=").decode()
+
+def make_challenges(
+    session: Session, settings: MakeChallengeSettings, now: int, random_bytes: Callable[[int], bytes]
+) -> Advance:
+    """The challenges of a session that has none yet; `now` in unix seconds.
+
+    Raises Refused("rejectedIdentifier" | "malformed", <name> | "names", ...) where a name cannot be proven in any way
+    on offer, is no name, or there is none.
+    """
+    types = [kind for kind in settings.types if _offered(kind, session)]
+    challenges: list[Challenge] = []
+    for name in session.names:
+        fitting = [kind for kind in types if fits(kind, name)]
+        if not fitting:
+            raise Refused("rejectedIdentifier", name, "no challenge type on offer can prove it")
+        challenges += [
+            Challenge(
+                n=len(challenges) + offset,
+                challtime=now,
+                type=kind,
+                name=name,
+                satisfied=False,
+                failed=False,
+                data=ChallengeData(_token(random_bytes(settings.token_bytes))),
+            )
+            for offset, kind in enumerate(fitting, 1)
+        ]
+    if not challenges:
+        raise Refused("malformed", "names", "the session asks for none")
+    fields = {"expires": str(now + settings.expires)}
+    return Advance(Writes(fields=fields, challenges=tuple(challenges)), note=f"{len(challenges)} challenges")
+
+
+def _token(random: bytes) -> str:
+    return base64.urlsafe_b64encode(random).rstrip(b"=").decode()

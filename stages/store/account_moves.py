@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from stages.account import AccountStatus
-from stages.session import Problem
+from stages.outcome import Advance
+from stages.session import Problem, State
 from stages.store.moves import Move, submit
-from stages.store.records import encode_problem
+from stages.store.records import challenge_fields, encode_problem
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -103,6 +104,7 @@ def order(  # noqa: PLR0913  what newOrder says, and what it is checked against
     *,
     asked: Sequence[str] = (),
     most_open: int = 0,
+    made: Advance | None = None,
 ) -> Move:
     """A new session of an account (RFC 8555 7.4); sent again with the same session id it answers ["ok"].
 
@@ -110,7 +112,8 @@ def order(  # noqa: PLR0913  what newOrder says, and what it is checked against
     `replaces` is the serial (hex) of the certificate that this order replaces (RFC 9773 5), or "". `asked` are the
     names as the client spelled them, one for each of `names` in their order, or () where there is no difference.
     A limit is spent only by an order that is made. `most_open` is how many orders without a certificate the account may
-    have at once, 0 for any number; they are counted among twice as many of its newest. Answers:
+    have at once, 0 for any number; they are counted among twice as many of its newest. `made` is what makechallenge
+    says of the session: it then begins with its challenges, and waits for its client until they expire. Answers:
 
     - ["ok"]
     - ["refused", "account"]: there is no such account, or it is not valid
@@ -126,8 +129,15 @@ def order(  # noqa: PLR0913  what newOrder says, and what it is checked against
         more["replaces"] = replaces
     if asked and tuple(asked) != tuple(names):
         more["asked"] = ",".join(asked)
+    rows: list[Any] | bool = False
+    line = ""
+    if made is not None:
+        rows = [[challenge.n, challenge_fields(challenge)] for challenge in made.writes.challenges]
+        more |= made.writes.fields
+        more |= {"state": State.TESTCHALLENGE.value, "challenges": str(len(rows)), "waiting": more["expires"]}
+        line = f"{State.MAKECHALLENGE} > {State.TESTCHALLENGE}: {made.note}"
     _, _, flat, listed = submit(session, names, {**fields, **more}, now)
-    return ["order", session, flat, listed, account, replaces, _limits(limits), most_open]
+    return ["order", session, flat, listed, account, replaces, _limits(limits), most_open, rows, line]
 
 
 def renew_by(serial: str, start: int, end: int) -> Move:

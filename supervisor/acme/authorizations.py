@@ -10,7 +10,7 @@ from typing import Final
 from stages.session import Session, State
 from stages.store import moves
 from supervisor.acme.desk import Asked, Desk, not_found, own_session
-from supervisor.acme.problems import AcmeProblem, from_status
+from supervisor.acme.problems import AcmeProblem
 from supervisor.acme.replies import json_response, read_again, retry_after, view
 from supervisor.acme.views import GIVEN_UP
 from supervisor.http.message import Response
@@ -19,10 +19,7 @@ DEACTIVATED: Final = "deactivated"
 
 
 async def authorization(desk: Desk, asked: Asked) -> Response:
-    """Show an authorization, or deactivate it.
-
-    One that is asked for before its challenges are made waits for them, as long as other requests wait for an outcome.
-    """
+    """Show an authorization, or deactivate it."""
     session, i = own_session(asked), int(asked.ids[1])
     if i > len(session.names):
         raise not_found()
@@ -30,27 +27,9 @@ async def authorization(desk: Desk, asked: Asked) -> Response:
         if asked.sent.get("status") != DEACTIVATED:
             raise AcmeProblem("malformed", 'status: only "deactivated" can be asked for (RFC 8555 7.5.2)')
         session = await _give_up(desk, session)
-    elif not _is_made(session):
-        session = await _made(desk, session)
     shown = view(desk).authorization(session, i)
     processing = any(challenge["status"] == "processing" for challenge in shown["challenges"])
     return json_response(shown, headers=retry_after(desk, {"status": "processing"}) if processing else [])
-
-
-def _is_made(session: Session) -> bool:
-    return bool(session.challenges) or not session.live
-
-
-async def _made(desk: Desk, session: Session) -> Session:
-    """The session with its challenges; clients that find none take the authorization for one they cannot meet."""
-    with desk.waiting.watch(session.id, desk.settings().wait) as watch:
-        found = await read_again(desk, session)
-        if not _is_made(found):
-            found = await watch.until(lambda: read_again(desk, session), _is_made)
-    if not _is_made(found):
-        retry = ("Retry-After", str(desk.settings().retry_after))
-        raise from_status(503, "the challenges are not made yet; ask again soon", [retry])
-    return found
 
 
 async def _give_up(desk: Desk, session: Session) -> Session:

@@ -1,7 +1,7 @@
 """newOrder and the order resource (RFC 8555 7.4, RFC 9773 5, draft-ietf-acme-profiles). The door's table has them.
 
-An order is a session. newOrder answers as soon as the session is durable; its authorizations have their URLs at once,
-and their challenges a moment later.
+An order is a session. newOrder makes its challenges too, and answers as soon as all of it is durable: the session
+then waits for its client (docs/decisions/0015-order-with-challenges.md).
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from stages.errors import Refused
-from stages.makechallenge import fits
+from stages.makechallenge import fits, make_challenges
+from stages.outcome import Advance
 from stages.session import Delivery, Session, State
 from stages.store import account_moves
 from stages.store.account_moves import Limit
 from stages.store.certificates import Certificate
+from stages.store.records import advanced
 from supervisor.acme.binding import credential_of
 from supervisor.acme.certificate_id import is_named, parse_certificate_id
 from supervisor.acme.desk import Asked, Desk, only_reads, own_session
@@ -56,11 +58,12 @@ async def new_order(desk: Desk, asked: Asked) -> Response:
         account=account.id,
         profile=profile,
         thumbprint=account.thumbprint,
-        expires=now + domain.makechallenge.expires,
         asked=identifiers.asked if identifiers.asked != identifiers.names else (),
         replaces=replaced.serial if replaced else "",
     )
-    await _submit(desk, session)
+    made = make_challenges(session, domain.makechallenge, now, desk.random_bytes)
+    await _submit(desk, session, made)
+    session = advanced(session, made.writes, State.TESTCHALLENGE)
     if replaced:  # who renews a certificate has it
         desk.deliveries.note(replaced.session, replaced.serial, Delivery.CONFIRMED)
     return order_response(desk, session, 201)
@@ -117,13 +120,8 @@ async def _replaced(desk: Desk, wanted: str) -> Certificate | None:
     return found
 
 
-async def _submit(desk: Desk, session: Session) -> None:
-    fields = {
-        "profile": session.profile,
-        "thumbprint": session.thumbprint,
-        "expires": str(session.expires),
-        "scheduled": "False",
-    }
+async def _submit(desk: Desk, session: Session, made: Advance) -> None:
+    fields = {"profile": session.profile, "thumbprint": session.thumbprint, "scheduled": "False"}
     answer = await desk.move(
         account_moves.order(
             session.id,
@@ -135,6 +133,7 @@ async def _submit(desk: Desk, session: Session) -> None:
             session.replaces,
             asked=session.asked,
             most_open=desk.settings().limits.open_orders,
+            made=made,
         )
     )
     if answer[0] != "ok":

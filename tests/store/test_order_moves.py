@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from stages.makechallenge import MakeChallengeSettings, make_challenges
 from stages.outcome import Advance
-from stages.session import Problem, State
+from stages.session import ChallengeType, Problem, Session, State
 from stages.store import moves
 from stages.store.account_moves import Limit, deactivate, order, renew_by
 from stages.store.certificates import forget_expired, read_certificate
@@ -58,6 +59,44 @@ async def test_order_is_a_session_of_its_account(world: World) -> None:
         f"rate:new_orders:{aid(1)}": f"{NOW + 20}.000000",
     } == diff(before, await world.state())
     assert (await world.whole(sid(1))).asked == ("A.example", "b.example")
+    before = await world.state()
+    assert await world.client(move) == ["ok"]
+    assert before == await world.state()
+
+
+async def test_order_with_its_challenges_waits_for_its_client(world: World) -> None:
+    """It is in no list but active-requests, with what makechallenge says of it, in one step; sent twice, it is one."""
+    await world.account()
+    before = await world.state()
+    session = Session(
+        id=sid(1), created=NOW, live=True, state=State.MAKECHALLENGE, names=("a.example",), account=aid(1)
+    )
+    offered = MakeChallengeSettings((ChallengeType.HTTP_01, ChallengeType.DNS_01), 3600, 16)
+    made = make_challenges(session, offered, NOW, bytes)
+    move = order(sid(1), ["a.example"], {}, NOW, aid(1), made=made)
+    assert await world.client(move) == ["ok"]
+    row = {"challtime": str(NOW), "name": "a.example", "satisfied": "False", "failed": "False"}
+    row["data"] = '{"token":"AAAAAAAAAAAAAAAAAAAAAA"}'
+    assert {
+        sid(1): {
+            "created": str(NOW),
+            "live": "True",
+            "state": "testchallenge",
+            "challenges": "2",
+            "csr": "",
+            "cert": "",
+            "schema": "1",
+            "account": aid(1),
+            "expires": str(NOW + 3600),
+            "waiting": str(NOW + 3600),
+            "story": f"{NOW} submitted\n{NOW} makechallenge > testchallenge: 2 challenges\n",
+        },
+        f"{sid(1)}:names": ["a.example"],
+        f"{sid(1)}:1": {"type": "4", **row},
+        f"{sid(1)}:2": {"type": "5", **row},
+        "active-requests": [sid(1)],
+        f"account:{aid(1)}:orders": {sid(1): float(NOW)},
+    } == diff(before, await world.state())
     before = await world.state()
     assert await world.client(move) == ["ok"]
     assert before == await world.state()

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from tests.harness.acme_moves import Answer, csr_for, session_of
-from tests.store.acme.front import Client, Front, opened, until
+from tests.store.acme.front import Client, Front, opened
 from tests.store.world import World
 
 
@@ -15,36 +15,16 @@ def kinds(authorization: Answer) -> set[str]:
 
 
 @pytest.mark.anyio
-async def test_authorization_waits_for_its_challenges(world: World) -> None:
-    """Asked for before its challenges are made, it is answered as soon as they are, with all of them."""
+async def test_order_has_its_challenges_when_it_is_answered(world: World) -> None:
+    """No stage has to run before a client sees them: with no worker at all they are there, and on record."""
     async with opened(world, pipeline=False) as front:
         client = await front.client()
         order = await client.order("a.example")
-        answers: list[Answer] = []
-
-        async def ask() -> None:
-            answers.append(await client.authorization(order))
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(ask)
-            await until(lambda: front.waiting._watches)
-            for runner in front.runners():
-                group.start_soon(runner.run)
-            await until(lambda: answers)
-            group.cancel_scope.cancel()
-    assert answers[0].status == 200
-    assert kinds(answers[0]) >= {"http-01", "dns-01", "tls-alpn-01"}
-
-
-@pytest.mark.anyio
-async def test_authorization_without_challenges_is_never_shown(world: World) -> None:
-    """When they are not made in time, clients are told to come back, in whole seconds."""
-    async with opened(world, pipeline=False) as front:
-        front.configure({"wait": "50ms"})
-        client = await front.client()
-        answer = await client.authorization(await client.order("a.example"))
-    assert answer.problem == (503, "serverInternal")
-    assert answer.header("Retry-After") == "3"
+        answer = await client.authorization(order)
+    assert answer.status == 200
+    assert kinds(answer) >= {"http-01", "dns-01", "tls-alpn-01"}
+    tokens = [challenge["token"] for challenge in answer.json["challenges"]]
+    assert tokens == [challenge.data.token for challenge in (await world.whole(session_of(order))).challenges]
 
 
 @pytest.mark.anyio

@@ -103,7 +103,7 @@ async def test_a_name_that_no_type_on_offer_fits_is_rejected(name: str, types: t
 async def test_a_session_without_names_is_rejected() -> None:
     """Nothing to prove is not proven."""
     outcome = await stage()(session(State.MAKECHALLENGE, names=()))
-    assert Reject(Problem("malformed", "the session asks for no names")) == outcome
+    assert Reject(Problem("malformed", "names: the session asks for none")) == outcome
 
 
 @pytest.mark.parametrize("kind", [ChallengeType.DVSNI, ChallengeType.EMAIL, ChallengeType.PAYMENT])

@@ -1,6 +1,8 @@
 -- order: a new session of an account (RFC 8555 7.4).
 -- op: {'order', session, fields (flat), names, account, serial (hex) of the certificate that it replaces or '', limits,
--- how many unfinished orders the account may have (0 for any number)}
+-- how many unfinished orders the account may have (0 for any number), challenges {{n, fields (flat)}}, story line}
+-- With challenges, its fields say what makechallenge and a first look of testchallenge would: it waits for its client.
+-- Without (false), it goes to makechallenge.
 -- Returns {'ok'}; {'refused', 'account'}: not valid; {'refused', 'unknown certificate' or 'other names' or 'replaced'}
 -- (RFC 9773 5); {'refused', 'limited', ...} (limits.lua); {'refused', 'open'}; {'refused', 'no names'}. All is checked
 -- before anything is written or spent; a second one of the same session changes nothing.
@@ -60,7 +62,7 @@ MOVES.order = function(op)
   if refused then return refused end
   if op[8] > 0 and has_open(orders_key(account), op[8]) then return {'refused', 'open'} end
   spend(op[7])
-  enter(session, op[3], names)
+  enter(session, op[3], names, op[9], op[10])
   drop_gone(orders_key(account))
   call('ZADD', orders_key(account), NOW, session)
   if replaces ~= '' then call('HSET', PREFIX .. 'certificate:' .. replaces, 'replaced', session) end
