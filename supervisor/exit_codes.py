@@ -24,9 +24,9 @@ class ExitCode(IntEnum):
     REJECTED = 7
     """The session ended without a certificate."""
     TIMED_OUT = 8
-    """The time given with --timeout is over; the session goes on."""
+    """The time given with --timeout is over, and the session goes on; or the running supervisor did not answer."""
     NOT_FOUND = 9
-    """There is no such session, certificate, account or credential on record."""
+    """There is no such session, certificate, account or credential on record, or no running supervisor."""
     FINDINGS = 10
     """`doctor` found an error, or `fsck` a breach."""
     INTERRUPTED = 130

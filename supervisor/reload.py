@@ -1,10 +1,12 @@
-"""The settings in effect, and their exchange on SIGHUP: a bad file changes nothing, a good one drops no session."""
+"""The settings in effect, and their exchange on a reload: a bad file changes nothing, a good one drops no session."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
+import anyio
 import structlog
 
 from stages.challenges.validators import Validators
@@ -12,13 +14,28 @@ from stages.errors import Refused
 from stages.session import State
 from supervisor import build
 from supervisor.build import Domain
-from supervisor.config import ConfigError, Settings, load, reloaded
+from supervisor.config import Change, ConfigError, Problem, Settings, changes, load, reloaded, warnings
 from supervisor.config.program import Queue
-from supervisor.config.show import diff_for_reload
 from supervisor.logs.setup import Logs
 from supervisor.term.term import Term
 
 log = structlog.get_logger()
+
+
+class Outcome(NamedTuple):
+    """What a reload has changed, or would change. With `problems` it changes nothing."""
+
+    changes: list[Change] = []  # noqa: RUF012  never written to
+    problems: list[Problem] = []  # noqa: RUF012  as above
+    warnings: list[Problem] = []  # noqa: RUF012  as above
+
+
+class _Ready(NamedTuple):
+    """Settings that every part is ready for."""
+
+    outcome: Outcome
+    domain: Domain
+    puts: list[Callable[[], None]]
 
 
 class Reloader:
@@ -37,10 +54,11 @@ class Reloader:
         self._logs = logs
         self._validators: Validators | None = None
         self._own: tuple[tuple[str, int], ...] = ()
+        self._taken = anyio.Event()
 
     @property
     def settings(self) -> Settings:
-        """What config.toml and the environment say."""
+        """The settings in effect: those of the last good file, where they did not have to wait for a restart."""
         return self.domain.settings
 
     def queue(self, state: State) -> Queue:
@@ -52,27 +70,57 @@ class Reloader:
         """Give these validators the new [validation] on a reload."""
         self._validators, self._own = validators, own
 
-    def reload(self) -> bool:
-        """Read the file again; True when it was taken."""
+    async def sleep(self, seconds: Callable[[], float]) -> None:
+        """Sleep for `seconds()`; a reload that changes it counts at once, also for what has been slept already."""
+        began = anyio.current_time()
+        while (left := began + seconds() - anyio.current_time()) > 0:
+            await self.pause(left)
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep until a reload is taken, for `seconds` at the most."""
+        with anyio.move_on_after(seconds):
+            await self._taken.wait()
+
+    def preview(self, path: Path, text: str) -> Outcome:
+        """What a reload would do if the file at `path` said `text`; nothing is changed."""
         try:
-            read = load(self.path, self._environ)
-            settings = reloaded(self.settings, read)
-            domain = Domain(settings)
-            in_place = [follow(settings) for follow in self.followers]
-            if self._validators is not None:
-                self._validators.reload(build.validation(settings, self._own))
+            return self._prepare(path, text).outcome
+        except ConfigError as error:
+            return Outcome(problems=error.problems)
+
+    def reload(self) -> Outcome:
+        """Read the file again, and take what it says."""
+        before = warnings(self.settings)
+        try:
+            ready = self._prepare(self.path)
         except ConfigError as error:
             log.error("config.refused", file=str(self.path), problems=[str(problem) for problem in error.problems])  # noqa: TRY400  a mistake of the file, not a fault
-            return False
-        except Refused as refused:
-            log.error("config.refused", file=str(self.path), problems=[str(refused)])  # noqa: TRY400  as above
-            return False
-        changes = diff_for_reload(self.settings, read)
-        self.domain = domain
-        for put in in_place:
+            return Outcome(problems=error.problems)
+        self.domain = ready.domain
+        for put in ready.puts:
             put()
-        self._logs.set_level(settings.logs.level)
+        self._logs.set_level(self.settings.logs.level)
         if self.term is not None:
             self.term.resize()
-        log.info("config.reloaded", changed=list(changes.now), restart=list(changes.restart))
-        return True
+        self._taken.set()
+        self._taken = anyio.Event()
+        found = ready.outcome.changes
+        now, restart = ([each.key for each in found if each.restart is kind] for kind in (False, True))
+        log.info("config.reloaded", changed=now, restart=restart)
+        for problem in ready.outcome.warnings:
+            if problem not in before:
+                log.warning("config.warning", setting=problem.key, why=problem.reason)
+        return ready.outcome
+
+    def _prepare(self, path: Path, text: str | None = None) -> _Ready:
+        """Make ready for a file. Raises ConfigError, also for what a part refuses."""
+        read = load(path, self._environ, text)
+        settings = reloaded(self.settings, read)
+        try:
+            domain = Domain(settings)
+            puts = [follow(settings) for follow in self.followers]
+            if self._validators is not None:
+                puts.append(self._validators.prepare(build.validation(settings, self._own)))
+        except Refused as refused:
+            raise ConfigError([Problem(refused.field, "", refused.reason)], path) from None
+        return _Ready(Outcome(changes(self.settings, read), [], warnings(settings)), domain, puts)

@@ -53,7 +53,16 @@ class Validators:
         Raises:
             Refused: the settings cannot be read; the old ones stay.
         """
-        self._tools = make_tools(settings, self._resolver)
+        self.prepare(settings)()
+
+    def prepare(self, settings: ValidationSettings) -> Callable[[], None]:
+        """As `reload`, but the new settings count from when the answer is called, which cannot fail."""
+        tools = make_tools(settings, self._resolver)
+
+        def put() -> None:
+            self._tools = tools
+
+        return put
 
     async def validate(
         self, challenge_type: ChallengeType, name: str, token: str, key_authorization: str, account_url: str = ""

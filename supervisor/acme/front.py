@@ -10,6 +10,7 @@ import secrets
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import anyio
 import anyio.abc
@@ -28,10 +29,13 @@ from supervisor.acme.nonces import Nonces
 from supervisor.acme.own_certificate import FOLDER, OwnCertificate, keep_own_certificate, own_profile
 from supervisor.acme.problems import from_status, problem_response
 from supervisor.acme.publishing import Publisher
+from supervisor.acme.recent import Recent
 from supervisor.acme.urls import Urls
 from supervisor.acme.waiting import Waiter
 from supervisor.config.acme import Acme
+from supervisor.config.addresses import Address
 from supervisor.config.settings import Settings
+from supervisor.http.activation import Activation
 from supervisor.http.message import Handler, Request, Response
 from supervisor.http.protocol import OnRefused
 from supervisor.http.server import serve
@@ -50,13 +54,15 @@ _TO_ANSWER = 1.0
 class Front:
     """The listeners, what they answer, and the certificate that they show."""
 
-    def __init__(self, store: Store, issuer: Issuer, reloader: Reloader) -> None:
+    def __init__(self, store: Store, issuer: Issuer, reloader: Reloader, activation: Activation | None = None) -> None:
         acme = reloader.settings.acme
+        self._activation = activation or Activation()
         self._store = store
         self._issuer = issuer
         self._reloader = reloader
         self._urls = Urls(acme.url)
         self._nonces = Nonces(secrets.token_bytes, time.monotonic, acme.nonce_lifetime)
+        reloader.followers.append(lambda new: partial(setattr, self._nonces, "lifetime", new.acme.nonce_lifetime))
         self._publisher = Publisher(issuer, lambda: reloader.settings.crl.file, store.clock)
         self._press = Press(store, issuer, lambda: reloader.settings)
         self._alternates = build.alternates(reloader.settings, issuer, int(store.clock()))
@@ -76,18 +82,17 @@ class Front:
         """
         acme = self._acme()
         tls = await self._tls(group)
-        await self._listen(group, [(a.host, a.port) for a in acme.addresses], self._handle, self._refuse, tls=tls)
+        await self._listen(group, acme.addresses, self._handle, self._refuse, tls=tls)
         if acme.http_listen:
-            plain = [(a.host, a.port) for a in acme.http_addresses]
             handle, refuse = self._publisher.handle, self._publisher.refuse
-            await self._listen(group, plain, handle, refuse, tls=None, setting="acme.http_listen")
+            await self._listen(group, acme.http_addresses, handle, refuse, tls=None, setting="acme.http_listen")
         self.is_open = True
         log.info("acme.ready", directory=self._urls.directory)
 
     async def _listen(
         self,
         group: anyio.abc.TaskGroup,
-        addresses: Sequence[tuple[str, int]],
+        addresses: Sequence[Address],
         handler: Handler,
         refuse: OnRefused,
         *,
@@ -97,7 +102,7 @@ class Front:
         async def listen(*, task_status: anyio.abc.TaskStatus[list[tuple[str, int]]]) -> None:
             try:
                 await serve(
-                    addresses,
+                    self._activation.listening(setting, addresses),
                     handler,
                     self._http,
                     tls=tls,
@@ -135,17 +140,21 @@ class Front:
         )
         files = await own.ensure()
         tls = ServerTls(files.chain, files.key, setting=str(files.chain))
-        group.start_soon(keep_own_certificate, own, tls, name="own certificate")
+        group.start_soon(keep_own_certificate, own, tls, self._reloader.pause, name="own certificate")
         return tls
 
     def enter(self, committer: Committer) -> Waiter:
         """A term begins: the door of this committer; its `committed` moves are to be told to the waiter."""
         waiter = Waiter()
         move: Callable[[Move], Awaitable[list[object]]] = committer.move
+        reader, several = Reader(self._store), self._reloader.settings.store.one_of_several
+        recent = Recent(reader, time.monotonic, off=several)
+        committer.heard = recent.heard
         self._door = Door(
             Desk(
                 store=self._store,
-                reader=Reader(self._store),
+                reader=reader,
+                recent=recent,
                 mover=move,
                 waiting=waiter,
                 urls=self._urls,

@@ -8,11 +8,10 @@ program starts it (`OwnCertificate.ensure`) and keeps it as an upkeep task (`kee
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import anyio
 import structlog
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec.structs import replace
@@ -205,12 +204,12 @@ class OwnCertificate:
                 file.unlink(missing_ok=True)
 
 
-async def keep_own_certificate(own: OwnCertificate, tls: ServerTls) -> None:
-    """Renew the certificate whenever it is due, and give it to the connections that come from then on."""
+async def keep_own_certificate(own: OwnCertificate, tls: ServerTls, pause: Callable[[float], Awaitable[None]]) -> None:
+    """Renew the certificate whenever it is due, and give it to new connections; `pause` may end early, for a look."""
     loaded: Files | None = None
     while True:
         loaded = await refresh(own, tls, loaded)
-        await anyio.sleep(LOOK)
+        await pause(LOOK)
 
 
 async def refresh(own: OwnCertificate, tls: ServerTls, loaded: Files | None) -> Files | None:

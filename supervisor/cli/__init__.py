@@ -24,6 +24,8 @@ COMMANDS: Final = {
     "init": ("founding:init", "Make the CA: a root, an intermediate, and config.toml when there is none."),
     "check-config": ("checking:check_config", "Check config.toml and show the settings in effect."),
     "run": ("running:run", "Run the supervisor until it is told to stop."),
+    "reload": ("reloading:reload_", "Have the running supervisor read its settings again, and say what came of it."),
+    "tune": ("tuning:tune", "Say from what was measured how many slots each queue needs."),
     "submit": ("submitting:submit", "Ask for a certificate for a CSR."),
     "wait": ("submitting:wait", "Wait for the certificate of a session."),
     "sessions": ("sessions:sessions", "List sessions."),

@@ -11,6 +11,7 @@ from stages.ca.issuer import Issuer
 from stages.errors import Refused
 from supervisor.build import Domain, alternates, issuer, store_settings
 from supervisor.cli import output
+from supervisor.cli.comparing import show_difference, show_running
 from supervisor.cli.founding import described
 from supervisor.cli.invocation import Invocation, shared
 from supervisor.config import ConfigError, Problem, Settings, effective, warnings
@@ -19,10 +20,17 @@ from supervisor.http.tls import ServerTls
 
 @click.command("check-config")
 @shared
+@click.option("--diff", is_flag=True, help="Show only what a reload would change in the running supervisor.")
+@click.option("--running", is_flag=True, help="Show the settings that are in effect in the running supervisor.")
 @click.pass_obj
-def check_config(invocation: Invocation) -> None:
+def check_config(invocation: Invocation, diff: bool, running: bool) -> None:  # noqa: FBT001  click's signature
     """Check config.toml, the environment and the files they name; show the settings in effect, secrets hidden."""
+    if diff and running:
+        raise click.UsageError("--diff and --running are two questions; ask one of them")
     file = invocation.config_file().absolute()
+    if running:
+        show_running(invocation, file)
+        return
     settings = invocation.settings()
     problems: list[Problem] = []
     issuing: Issuer | None = None
@@ -41,6 +49,9 @@ def check_config(invocation: Invocation) -> None:
     _check(problems, lambda: store_settings(settings, "unix:///"))
     if problems:
         raise ConfigError(problems, file)
+    if diff:
+        show_difference(invocation, file, settings)
+        return
     _show(invocation, settings, issuing, unwise, str(file))
 
 

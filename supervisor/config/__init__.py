@@ -4,20 +4,24 @@ Every setting is declared once, with its default, unit and sentence, in `program
 config.toml and docs/configuration.md are generated from that (`python -m supervisor.config.reference`).
 """
 
-from supervisor.config.load import ENVIRONMENT, load, warnings
+from supervisor.config.load import ENVIRONMENT, data_dir, load, read_text, warnings
 from supervisor.config.problems import ConfigError, Problem
 from supervisor.config.settings import Settings
-from supervisor.config.show import Changes, diff_for_reload, effective, reloaded
+from supervisor.config.show import Change, Changes, changes, diff_for_reload, effective, reloaded
 
 __all__ = [
     "ENVIRONMENT",
+    "Change",
     "Changes",
     "ConfigError",
     "Problem",
     "Settings",
+    "changes",
+    "data_dir",
     "diff_for_reload",
     "effective",
     "load",
+    "read_text",
     "reloaded",
     "warnings",
 ]

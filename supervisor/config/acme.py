@@ -96,11 +96,15 @@ class Acme(Section):
         restart=True,
     )
     tls_certificate: OptionalPath = setting(
-        None, 'With tls = "files": the chain of the ACME server, PEM, its own certificate first.'
+        None, 'With tls = "files": the chain of the ACME server, PEM, its own certificate first.', follows="acme.tls"
     )
-    tls_key: OptionalPath = setting(None, 'With tls = "files": the private key of that certificate, PEM.')
+    tls_key: OptionalPath = setting(
+        None, 'With tls = "files": the private key of that certificate, PEM.', follows="acme.tls"
+    )
     tls_names: tuple[Host, ...] = setting(
-        (), 'With tls = "own": the names and IP addresses in the certificate; empty for the host of url.'
+        (),
+        'With tls = "own": the names and IP addresses in the certificate; empty for the host of url.',
+        follows="acme.tls",
     )
     wait: Duration = setting(
         2.0,
@@ -122,9 +126,7 @@ class Acme(Section):
     renewal_retry_after: Span = setting(
         6 * HOUR, "When a client is told to ask again for a renewal window (RFC 9773).", low=MINUTE, high=DAY
     )
-    nonce_lifetime: Span = setting(
-        HOUR, "How long an anti-replay nonce can be used (RFC 8555 6.5).", restart=True, low=1, high=DAY
-    )
+    nonce_lifetime: Span = setting(HOUR, "How long an anti-replay nonce can be used (RFC 8555 6.5).", low=1, high=DAY)
     max_body: Size = setting(64 << 10, "The longest request body; a longer one is refused.", low=1024, high=1 << 20)
     connections: Int = setting(
         1024, "How many connections are open at once; others are closed.", unit="connections", low=1, high=65_535

@@ -128,7 +128,7 @@ class Ca(Section):
 class Crl(Section):
     """[crl]: the list of revoked certificates (RFC 5280 5)."""
 
-    file: DataPath = setting(Path("ca/crl.pem"), "Where the CRL is written; relative to data_dir.", restart=True)
+    file: DataPath = setting(Path("ca/crl.pem"), "Where the CRL is written; relative to data_dir.", follows="data_dir")
     next_update: Span = setting(7 * DAY, "How long a CRL is valid.", low=HOUR)
     renew_before: Span = setting(DAY, "How long before the end of its validity a new one is written.", low=MINUTE)
 

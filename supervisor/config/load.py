@@ -31,18 +31,19 @@ _Where = tuple[str | int, ...]
 _S = TypeVar("_S", bound=Section)
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Settings:
+def load(path: Path, environ: Mapping[str, str], text: str | None = None) -> Settings:
     """The settings of the file at `path`, overridden by `environ`; relative paths are made absolute.
 
     Args:
         path: the TOML file.
         environ: variables such as CA_SUPERVISOR__QUEUES__ISSUE__CONCURRENCY=8; a TOML value, or plain text.
+        text: what the file is taken to say, where it is not to be read.
 
     Raises:
         ConfigError: the file cannot be read, or something in it or in the environment is wrong.
     """
     path = path.absolute()
-    raw = _read(path)
+    raw = _read(path) if text is None else _parse(path, text)
     origin, problems = _override(raw, environ)
     settings, wrong = _validate(raw)
     problems += [_with_origin(where, problem, origin) for where, problem in wrong]
@@ -74,13 +75,37 @@ def warnings(settings: Settings) -> list[Problem]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    return _parse(path, read_text(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a config file. Raises ConfigError when it cannot be read."""
     try:
-        text = path.read_bytes().decode()
-        return tomllib.loads(text)
+        return path.read_bytes().decode()
     except OSError as error:
         raise ConfigError([Problem("", "", f"cannot be read: {error.strerror}")], path) from None
     except UnicodeDecodeError:
         raise ConfigError([Problem("", "", "cannot be read: it is not UTF-8 text")], path) from None
+
+
+def data_dir(path: Path, environ: Mapping[str, str]) -> Path:
+    """The data directory that the file and the environment name, whatever else is wrong with them.
+
+    Raises ConfigError when the file cannot be read, is no TOML, or names no path.
+    """
+    path = path.absolute()
+    raw = _read(path)
+    _override(raw, environ)
+    only = {"data_dir": raw["data_dir"]} if "data_dir" in raw else {}
+    settings, wrong = _validate(only)
+    if settings is None:
+        raise ConfigError([problem for _, problem in wrong], path)
+    return _absolute(settings, path.parent).data_dir
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         reason = str(error).encode("ascii", "backslashreplace").decode()
         raise ConfigError([Problem("", "", f"is not TOML: {reason}")], path) from None

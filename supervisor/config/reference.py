@@ -33,8 +33,9 @@ program does not know, or a value that it cannot use, is refused, and all of the
   `queues.issue.concurrency`. The value is a TOML value, or plain text. A variable that begins with
   `CA_SUPERVISOR__` and names no setting is refused.
 - **Profiles**: `[profiles.<name>]` makes a kind of certificate. The profile `default` is always there.
-- **A reload** (SIGHUP) reads the file again. A file with a mistake changes nothing; what the last column
-  calls *restart* keeps its old value until the program is started again.
+- **A reload** (`ca-supervisor reload`, or SIGHUP) reads the file again. A file with a mistake changes nothing;
+  what the last column calls *restart* keeps its old value until the program is started again.
+  `check-config --diff` shows beforehand what would change.
 
 The tables below are made by `python -m supervisor.config.reference`.
 """

@@ -19,6 +19,7 @@ def setting(
     *,
     unit: str = "",
     restart: bool = False,
+    follows: str = "",
     low: float | None = None,
     high: float | None = None,
     filled: bool = False,
@@ -30,6 +31,7 @@ def setting(
         sentence: what it does, as docs/configuration.md and config.toml say it.
         unit: what a plain number counts; durations and sizes carry their unit in the value.
         restart: a change is taken only by a restart, not by a reload.
+        follows: a setting that needs a restart; a change that comes together with one of it waits for that restart too.
         low: the least value, included.
         high: the greatest value, included.
         filled: a list that must not be empty.
@@ -38,7 +40,7 @@ def setting(
     return Field(
         default,
         description=sentence,
-        json_schema_extra={"unit": unit, "restart": restart},
+        json_schema_extra={"unit": unit, "restart": restart, "follows": follows},
         ge=low,
         le=high,
         min_length=shortest,

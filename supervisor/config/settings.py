@@ -72,6 +72,11 @@ class Entry(NamedTuple):
         """Whether a change is taken only by a restart."""
         return bool(_extra(self.field).get("restart", False))
 
+    @property
+    def follows(self) -> str:
+        """The setting whose restart a change of this one waits for, when both have changed; "" for none."""
+        return str(_extra(self.field).get("follows", ""))
+
 
 def entries(section: Section, above: str = "") -> Iterator[Entry]:
     """Every setting of `section` with its value, in the order of config.toml: keys first, then tables."""

@@ -13,6 +13,18 @@ from supervisor.config.values import Kind, format_duration, format_size, hide_pa
 _S = TypeVar("_S", bound=Section)
 
 
+class Change(NamedTuple):
+    """One setting that differs: its values as config.toml would have them, "" where its table is not there.
+
+    A password in a value is hidden in both, so two values that differ may look alike.
+    """
+
+    key: str
+    old: str
+    new: str
+    restart: bool
+
+
 class Changes(NamedTuple):
     """Dotted keys that differ between two settings: those a reload takes, and those that need a restart."""
 
@@ -55,14 +67,28 @@ def by_table(settings: Settings) -> Iterator[tuple[str, list[Entry]]]:
     yield from groups.items()
 
 
-def diff_for_reload(old: Settings, new: Settings) -> Changes:
-    """Which settings differ; a profile that came or went is taken now."""
+def changes(old: Settings, new: Settings) -> list[Change]:
+    """Which settings differ, in the order of config.toml; a profile that came or went is taken now."""
     before, after = ({entry.key: entry for entry in entries(each)} for each in (old, new))
     keys = [
         key for key in before | after if key not in before or key not in after or before[key].value != after[key].value
     ]
-    restart = tuple(key for key in keys if (before.get(key) or after[key]).restart)
-    return Changes(tuple(key for key in keys if key not in restart), restart)
+    differ = {key: before.get(key) or after[key] for key in keys}
+    return [
+        Change(key, _shown(before.get(key)), _shown(after.get(key)), entry.restart or entry.follows in differ)
+        for key, entry in differ.items()
+    ]
+
+
+def _shown(entry: Entry | None) -> str:
+    return toml_value(entry.value, entry.kind) if entry else ""
+
+
+def diff_for_reload(old: Settings, new: Settings) -> Changes:
+    """The keys of `changes`."""
+    found = changes(old, new)
+    now = tuple(change.key for change in found if not change.restart)
+    return Changes(now, tuple(change.key for change in found if change.restart))
 
 
 def reloaded(old: Settings, new: Settings) -> Settings:

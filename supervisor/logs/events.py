@@ -30,6 +30,10 @@ EVENTS: Final[dict[str, Event]] = {
         "info", ("changed", "restart"), "The file was read again; what is in `restart` must wait for one."
     ),
     "config.refused": Event("error", ("file", "problems"), "The file has mistakes; the old settings stay."),
+    "control.unavailable": Event(
+        "warning", ("socket", "why"), "Commands cannot ask this supervisor; signals reach it. It tries again by itself."
+    ),
+    "control.failed": Event("error", (), "A question of a command could not be answered; the rest goes on."),
     "admin.listening": Event("info", ("listen",), "Health, metrics and status can be asked for."),
     "store.starting": Event("info", ("url",), "The store is being started or connected to."),
     "store.ready": Event("info", ("server", "version", "took"), "The store answers."),

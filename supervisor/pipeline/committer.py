@@ -8,6 +8,7 @@ nothing. Why it is shaped so: docs/decisions/0002-group-commit.md.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -25,6 +26,7 @@ from stages.store.lease import Lease
 from stages.store.moves import Move
 from stages.store.records import Garbled, advanced
 from stages.store.store import Claim, GroupReply, Store
+from supervisor.meter import Meter
 from supervisor.pipeline.hold import Entry, Group, Hold, Slots
 from supervisor.pipeline.lane import LANES, Lane
 
@@ -32,21 +34,27 @@ log = structlog.get_logger()
 
 GROUP_LIMIT = 256
 """Moves in one call at the most: bounds the time for which a script holds the server."""
+_PLACES = {queue: place for place, queue in enumerate(QUEUES)}
+_PUSHING = frozenset({"submit", "ready", "finalize"})
+"""Moves of clients after which a session stands in a queue."""
 
 
 class Committer:
     """Gathers moves and claims and exchanges them with the store."""
 
-    def __init__(self, store: Store, lease: Lease, *, keep: Callable[[], int]) -> None:
+    def __init__(self, store: Store, lease: Lease, *, keep: Callable[[], int], meter: Meter | None = None) -> None:
         self.store = store
         self.lease = lease
         self.keep = keep
+        self.meter = meter if meter is not None else Meter()
         self.available = True
         self.quiet = False
         self.held: dict[str, Hold] = {}
         self.lengths = [0, 0, 0, 0]
         self.delayed = [0, 0, 0, 0]
-        self.committed: Callable[[Move], None] | None = None
+        self.committed: Callable[[Move], None] | None = None  # of stages
+        self.heard: Callable[[Move], None] | None = None  # of anybody, in the order in which they were made
+        self.counted: Callable[[list[int]], None] = lambda _: None  # told `lengths` whenever they are new
         self.slots: dict[State, Slots] = {}
         self._moves: deque[Entry] = deque()
         self._wake = asyncio.Event()
@@ -80,6 +88,13 @@ class Committer:
         """Send a move of which nobody waits for the answer; the session of `hold` leaves this supervisor with it."""
         if hold is not None:
             del self.held[hold.session.id]
+        kind, waits = move[0], self.meter.waits
+        if kind in {"advance", "release"}:
+            waits.pushed(move[1], self.store.clock())
+        elif kind == "retry":
+            waits.pushed(move[1], move[3])
+        elif kind != "wait":  # a session that its client moved meanwhile is pushed instead of waiting
+            waits.gone(move[1])
         self._moves.append(Entry(move, hold=hold))
         self._wake.set()
 
@@ -99,6 +114,7 @@ class Committer:
         ):
             return False
         hold.session = advanced(hold.session, writes, state)
+        self.meter.waits.went_ahead(_PLACES[state])
         self._moves.append(Entry(moves.ahead(move), hold=hold))
         self._wake.set()
         return True
@@ -106,6 +122,10 @@ class Committer:
     def move(self, move: Move) -> Awaitable[list[Any]]:
         """Send a move; await its answer, which comes after its writes are on disk."""
         future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        if move[0] in _PUSHING:
+            self.meter.waits.pushed(move[1], self.store.clock())
+        elif move[0] == "cancel":
+            self.meter.waits.gone(move[1])
         self._moves.append(Entry(move, future))
         self._wake.set()
         return future
@@ -145,8 +165,11 @@ class Committer:
                 await self._wake.wait()
                 continue
             self._calls += 1
+            meter, began = self.meter.store, time.monotonic()
             try:
                 reply = await lane.send(group.moves, group.claims)
+                meter.seconds.observe(time.monotonic() - began)
+                meter.moves.observe(len(group.entries))
             except StoreUnavailable as error:
                 reply = await self._outage(lane, group, error)
             for claim in group.claims:
@@ -212,6 +235,8 @@ class Committer:
     def _settle(self, group: Group, reply: GroupReply) -> None:
         self._flying.difference_update([entry.move[1] for entry in group.entries if entry.move[0] != "resync"])
         for (move, future, hold), result in zip(group.entries, reply.results or (), strict=True):
+            if self.heard is not None and result[0] == "ok":
+                self.heard(move)
             if future is not None:
                 if not future.done():
                     future.set_result(result)
@@ -228,10 +253,13 @@ class Committer:
         if reply.sequence >= self._sequence:  # else the other lane has brought newer ones
             self._sequence, self._next_due = reply.sequence, reply.next_due
             self.lengths, self.delayed = reply.lengths, reply.delayed
+            self.counted(self.lengths)
         self._look_again(self._next_due)
 
     def _hand_out(self, claimed: list[Session]) -> None:
+        now, waits = self.store.clock(), self.meter.waits
         for session in claimed:
+            waits.claimed(session.id, _PLACES[session.state], now)
             if (before := self.held.get(session.id)) is not None:
                 self._drop(before)  # put back by a call of the other lane whose reply is still to come
             if self.quiet:
@@ -266,6 +294,7 @@ class Committer:
             if hold.void and result[0] == "refused":
                 return  # as was to be expected
             self._drop(hold)
+        self.meter.store.refused += 1
         log.warning("commit.refused", session=move[1], move=move[0], why=str(result[1]))
         if result[0] == "error" and move[0] != "quarantine":
             self.add(moves.quarantine(move[1]))
@@ -279,12 +308,16 @@ class Committer:
         """Wait until the store is back and has answered; whatever the call claimed unseen goes back."""
         if self.available:
             self.available, self._lost_at = False, self.store.clock()
+            self.meter.store.outages += 1
             log.error("store.lost", why=str(error), moves=len(group.entries))
         self._away += 1
         reply = await lane.send_again(group)
+        if self.heard is not None:
+            self.heard(moves.resync(()))  # answers may be lost, and what was made with them
         self._away -= 1
         self._resync_due = True
         if not self._away:
-            self.available = True
-            log.info("store.back", after_s=round(self.store.clock() - self._lost_at, 3))
+            self.available, away = True, self.store.clock() - self._lost_at
+            self.meter.store.away += max(0.0, away)
+            log.info("store.back", after_s=round(away, 3))
         return reply

@@ -24,6 +24,12 @@ class Deadlines:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_at(now + self._limit(), self._look)
 
+    def limit_changed(self) -> None:
+        """Another limit counts from now on, for the attempts under way too."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._look()
+
     def end(self, task: asyncio.Task[None]) -> bool:
         """The attempt has ended; True when the deadline ended it: the task is then not cancelled any more."""
         if self._begun.pop(task, None) is not None:

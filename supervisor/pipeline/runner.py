@@ -20,6 +20,7 @@ import structlog
 from stages.outcome import Advance, Outcome, Reject, Retry, Wait
 from stages.session import Problem, Session, State
 from stages.store import moves
+from stages.store.keys import QUEUES
 from stages.transitions import TRANSITIONS, Outcomes
 from supervisor.pipeline.committer import Committer
 from supervisor.pipeline.deadlines import Deadlines
@@ -59,6 +60,11 @@ class Tally(msgspec.Struct):
     rejected: int = 0
     busy: float = 0.0
 
+    @property
+    def attempts(self) -> int:
+        """All of them."""
+        return self.advanced + self.waited + self.retried + self.rejected
+
 
 class Runner:
     """Runs `stage` for the sessions of `queue`; `settings` is asked each time, so a reload takes effect at once."""
@@ -70,6 +76,7 @@ class Runner:
         self._settings = settings
         self._log = structlog.get_logger().bind(queue=queue.value)
         self._committer = committer
+        self._meter = committer.meter.queues[QUEUES.index(queue)]
         self._deadlines = Deadlines(lambda: settings().timeout)
         self._idle: deque[Slot] = deque()
         self._workers = 0
@@ -83,9 +90,10 @@ class Runner:
             await anyio.sleep_forever()
 
     def resize(self) -> None:
-        """Bring the number of workers to the setting: new ones at once, superfluous ones when they are free."""
+        """Take the settings of now. The number of workers: new ones at once, superfluous ones when they are free."""
         if self._group is None:
             return
+        self._deadlines.limit_changed()
         wanted = self._settings().concurrency
         while self._workers < wanted:
             self._workers += 1
@@ -216,13 +224,17 @@ class Runner:
 
     def close(self, session: Session, outcome: Outcome, took: float) -> None:
         """Count the attempt and write its closing line."""
-        tally, (word, field) = self.tally, _COUNTED[type(outcome)]
+        tally, meter, (word, field) = self.tally, self._meter, _COUNTED[type(outcome)]
         tally.busy += took
         setattr(tally, field, getattr(tally, field) + 1)
+        meter.stage.observe(took)
+        meter.outcomes[word] += 1
         finished, attempt, duration = self._log.info, session.attempts + 1, round(took * 1000, 3)
         if type(outcome) is Retry:
             more = {"why": outcome.why}
+            meter.failures += outcome.costs
         elif type(outcome) is Reject:
+            meter.rejected[outcome.problem.kind] += 1
             more = {"why": outcome.problem.detail, "kind": outcome.problem.kind}
         else:
             more = {}

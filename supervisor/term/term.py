@@ -6,6 +6,7 @@ they held is given up (its commits would be refused anyway), and the lifecycle a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
@@ -18,6 +19,7 @@ from stages.store.lease import Lease
 from stages.store.listening import hear_pushes
 from stages.store.store import Store
 from supervisor.pipeline.committer import Committer
+from supervisor.pipeline.measures import Measures
 from supervisor.pipeline.runner import QueueSettings, Runner, Stage
 from supervisor.term.leasing import keep_lease
 
@@ -40,6 +42,8 @@ class Term:
             Runner(queue, stages[queue], lambda queue=queue: settings(queue), committer)  # type: ignore[misc]
             for queue in QUEUES
         ]
+        self.measures = Measures(self.runners, time.monotonic, time.process_time)
+        committer.counted = self.measures.note
         self._store = store
         self._lease = lease
         self._stopping = anyio.Event()
@@ -81,7 +85,8 @@ class Term:
         self._runners.cancel()
 
     def resize(self) -> None:
-        """Take a changed concurrency."""
+        """Take changed settings of the queues."""
+        self.measures.restart(self.runners)
         for runner in self.runners:
             runner.resize()
         self.committer.wake()

@@ -26,7 +26,7 @@ _EMBEDDED_AGAIN = 1.0
 async def sweep(store: Store, lease: Lease, reloader: Reloader, committer: Committer) -> None:
     """Every `recovery.interval`: the recovery scan, and certificates that expired long ago are forgotten."""
     while True:
-        await anyio.sleep(reloader.settings.recovery.interval)
+        await reloader.sleep(lambda: reloader.settings.recovery.interval)
         try:
             await rescue(store, lease, reloader, committer)
             await forget_expired(store, int(store.clock() - reloader.settings.done.certificates_keep))
@@ -56,7 +56,7 @@ async def keep_crl(store: Store, issuer: Issuer, reloader: Reloader) -> None:
             first = False
         except (StoreUnavailable, Refused, OSError) as error:
             log.error("crl.failed", file=str(table.file), why=str(error))  # noqa: TRY400  a condition, not a fault of ours
-        await anyio.sleep(_CRL_LOOK)
+        await reloader.pause(_CRL_LOOK)  # after a reload the file may have another place
 
 
 async def keep_embedded(embedded: Embedded) -> None:

@@ -11,7 +11,7 @@ import pytest
 from stages.challenges.validators import Validators
 from stages.errors import Refused
 from supervisor.build import Domain
-from supervisor.config import Settings, load
+from supervisor.config import Problem, load
 from supervisor.reload import Reloader
 
 
@@ -22,17 +22,14 @@ class Part:
         self.refuses = refuses
         self.taken = 0
 
-    def reload(self, _: object) -> None:
-        """As validators do it."""
-        if self.refuses:
-            raise Refused("config", "validation.resolver", "no")
-        self.taken += 1
-
-    def prepare(self, settings: Settings) -> Callable[[], None]:
-        """As the front door's certificate does it."""
+    def prepare(self, _: object) -> Callable[[], None]:
+        """As validators and the front door's certificate do it."""
         if self.refuses:
             raise Refused("config", "acme.tls_certificate", "no")
-        return lambda: self.reload(settings)
+        return self._take
+
+    def _take(self) -> None:
+        self.taken += 1
 
 
 class Level:
@@ -67,6 +64,7 @@ def test_reload_puts_all_in_place_or_nothing(
     reloader.followers += [part.prepare for part in parts]
     tester = Part(refuses=validators)
     reloader.follow(cast("Validators", tester), ())
-    assert reloader.reload() is bool(taken)
+    refused = Problem("acme.tls_certificate", "", "no")
+    assert reloader.reload().problems == ([] if taken else [refused])
     assert [part.taken for part in (*parts, tester)] == [taken] * 3
     assert (reloader.domain is domain) is not bool(taken)
