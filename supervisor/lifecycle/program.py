@@ -29,6 +29,8 @@ from stages.store.store import Store
 from supervisor import build
 from supervisor.acme.front import Front
 from supervisor.admin import AdminToken, Facts, Routes, gather, own_routes, serve_admin
+from supervisor.control.answering import Answerer
+from supervisor.control.listener import serve_control
 from supervisor.embedded import Embedded, EmbeddedError, embedded_store
 from supervisor.lifecycle import notify
 from supervisor.lifecycle.stage_set import make_stages
@@ -74,6 +76,8 @@ class Program:
         async with anyio.create_task_group() as self._tasks:
             group = self._tasks
             await group.start(self._hear_signals, name="signals")
+            answer = Answerer(self.reloader, self.health)
+            await group.start(serve_control, self.reloader.settings.data_dir, answer, name="control")
             dog = Watchdog(watchdog_interval(os.environ, os.getpid()), self.health.pulse, notify.tell)
             group.start_soon(keep_pulse, self.health.pulse, time.monotonic, dog.beaten, dog.period, name="pulse")
             if listen := self.reloader.settings.admin.listen:
