@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Final
@@ -18,6 +17,7 @@ from supervisor.admin.gate import Gate
 from supervisor.admin.socket_file import listening
 from supervisor.config import Settings
 from supervisor.config.addresses import socket_path, tcp_addresses
+from supervisor.http.activation import Activation
 from supervisor.http.server import serve
 from supervisor.http.settings import HttpSettings
 
@@ -75,18 +75,21 @@ async def serve_admin(
     listen: str,
     routes: Routes,
     token: Callable[[], str],
+    activation: Activation,
     *,
     task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Listen on `listen` ("127.0.0.1:8470", "[::1]:8470", "unix:/run/ca.sock") until cancelled.
 
+    A socket that `activation` has for admin.listen is used in its place; its file is systemd's.
+
     Raises Refused("config", "admin.listen", ...) when the address cannot be used.
     """
     path = socket_path(listen)
     door = Door(routes, Gate(token, browsers=path is None))
-    sockets: list[socket.socket | tuple[str, int]] = [*tcp_addresses(listen)]
+    sockets = activation.listening("admin.listen", tcp_addresses(listen))
     with ExitStack() as stack:
-        if path is not None:
+        if path is not None and not sockets:
             sockets.append(stack.enter_context(listening(path, "admin.listen")))
         await serve(
             sockets,

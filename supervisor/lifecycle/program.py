@@ -10,9 +10,8 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import suppress
 
 import anyio
 import anyio.abc
@@ -21,8 +20,6 @@ import structlog
 from stages.ca.issuer import Issuer
 from stages.challenges.validators import Validators
 from stages.errors import LeaseLost, StoreUnavailable
-from stages.store.connection import StoreSettings
-from stages.store.health import check_store
 from stages.store.lease import Lease
 from stages.store.moves import Move
 from stages.store.store import Store
@@ -31,9 +28,11 @@ from supervisor.acme.front import Front
 from supervisor.admin import AdminToken, Facts, Routes, gather, own_routes, serve_admin
 from supervisor.control.answering import Answerer
 from supervisor.control.listener import serve_control
-from supervisor.embedded import Embedded, EmbeddedError, embedded_store
+from supervisor.http.activation import Activation
 from supervisor.lifecycle import notify
+from supervisor.lifecycle.opening import open_store
 from supervisor.lifecycle.stage_set import make_stages
+from supervisor.lifecycle.standing import Standing
 from supervisor.lifecycle.watchdog import Watchdog, watchdog_interval
 from supervisor.pipeline.committer import Committer
 from supervisor.pipeline.journal import record_move
@@ -44,26 +43,24 @@ from supervisor.term.leasing import kept, take_lease
 from supervisor.term.pulse import keep_pulse
 from supervisor.term.term import Term
 from supervisor.upkeep.rescue import rescue
-from supervisor.upkeep.tasks import keep_crl, keep_embedded, sweep
+from supervisor.upkeep.tasks import keep_crl, sweep
 
 log = structlog.get_logger()
 
-_COMMAND_MOMENT, _COMMAND_LOOKS = 3.0, 15
-"""Seconds for which a command may own the embedded store while the program starts, and looks in that time."""
-_FIRST_TRIES = 20
-"""Tries, half a second apart, for a store that is not there yet when the program starts."""
 _AGAIN = 1.0
 """Seconds until a new term is tried after the store went away while one began."""
 _YIELD_LIMIT = 2.0
 
 
 class Program:
-    """One run of the program, with the settings that `reloader` holds."""
+    """One run of the program, with the settings that `reloader` holds and the sockets that it was passed."""
 
-    def __init__(self, reloader: Reloader, issuer: Issuer, health: Health) -> None:
+    def __init__(self, reloader: Reloader, issuer: Issuer, health: Health, activation: Activation) -> None:
         self.reloader = reloader
         self.issuer = issuer
         self.health = health
+        self.standing = Standing(notify.tell, health, time.monotonic_ns)
+        self._activation = activation
         self.began = time.monotonic()
         self._term: Term | None = None
         self._front: Front | None = None
@@ -78,16 +75,16 @@ class Program:
             await group.start(self._hear_signals, name="signals")
             answer = Answerer(self.reloader, self.health)
             await group.start(serve_control, self.reloader.settings.data_dir, answer, name="control")
-            dog = Watchdog(watchdog_interval(os.environ, os.getpid()), self.health.pulse, notify.tell)
-            group.start_soon(keep_pulse, self.health.pulse, time.monotonic, dog.beaten, dog.period, name="pulse")
+            group.start_soon(self._keep_pulse, name="pulse")
             if listen := self.reloader.settings.admin.listen:
                 token = AdminToken(self.reloader.settings)
                 self.reloader.followers.append(token.follow)
-                await group.start(serve_admin, listen, self._admin_routes(), token, name="admin")
+                await group.start(serve_admin, listen, self._admin_routes(), token, self._activation, name="admin")
             with self._starting:
-                async with self._store() as store:
+                self.standing.step("starting the store")
+                async with open_store(self.reloader.settings) as store:
                     if self.reloader.settings.acme.on:
-                        self._front = Front(store, self.issuer, self.reloader)
+                        self._front = Front(store, self.issuer, self.reloader, self._activation)
                     await self._terms(store)
             self.health.stop()
             group.cancel_scope.cancel()
@@ -99,66 +96,15 @@ class Program:
     def _facts(self) -> Facts:
         return gather(self.health, time.monotonic() - self.began)
 
-    @asynccontextmanager
-    async def _store(self) -> AsyncIterator[Store]:
-        settings = self.reloader.settings
-        log.info("store.starting", url=settings.store.url if settings.store.url == "embedded" else "remote")
-        began = time.monotonic()
-        async with AsyncExitStack() as stack:
-            embedded: Embedded | None = None
-            if settings.store.url == "embedded":
-                embedded = await self._own_store(stack, settings.data_dir)
-                self._tell_about(embedded)
-            address = build.store_settings(settings, embedded.url if embedded else "")
-            store = Store(address, time.time)
-            stack.push_async_callback(store.aclose)
-            await self._check(store, address, began)
-            if embedded is not None:
-                group = await stack.enter_async_context(anyio.create_task_group())
-                stack.callback(group.cancel_scope.cancel)
-                group.start_soon(keep_embedded, embedded, name="embedded")
-            yield store
+    async def _keep_pulse(self) -> None:
+        """Those who hear each beat: systemd's watchdog, and its status line."""
+        dog = Watchdog(watchdog_interval(os.environ, os.getpid()), self.health.pulse, notify.tell)
 
-    @staticmethod
-    async def _own_store(stack: AsyncExitStack, data_dir: Path) -> Embedded:
-        """The embedded store; a command that has started it for its moment is waited for, another program is not."""
-        for remaining in range(_COMMAND_LOOKS, -1, -1):
-            try:
-                return await stack.enter_async_context(embedded_store(data_dir))
-            except EmbeddedError as error:
-                if not error.held_by or not remaining:
-                    raise
-            await anyio.sleep(_COMMAND_MOMENT / _COMMAND_LOOKS)
-        raise AssertionError  # the loop returns or raises
+        def beaten(now: float) -> None:
+            dog.beaten(now)
+            self.standing.beaten()
 
-    async def _check(self, store: Store, address: StoreSettings, began: float) -> None:
-        for remaining in range(_FIRST_TRIES, -1, -1):
-            try:
-                found = await check_store(store)
-                break
-            except StoreUnavailable:
-                if not remaining or store.settings.wait_aof_timeout == 0:
-                    raise
-                await anyio.sleep(0.5)
-        for reason in found.warnings:
-            log.warning("store.warning", reason=reason)
-        if address.wait_aof_timeout and not found.has_waitaof:
-            store.settings = build.without_wait(address)
-        took = round(time.monotonic() - began, 3)
-        log.info("store.ready", server=found.server, version=found.version, took=took)
-
-    @staticmethod
-    def _tell_about(embedded: Embedded) -> None:
-        report = embedded.aof_report()
-        if embedded.left_over:
-            log.warning("store.warning", reason=f"ended the server {embedded.left_over} which a killed run had left")
-        if report.truncated:
-            log.warning(
-                "store.warning",
-                reason=f"an unfinished write of {report.lost} bytes was cut off the append-only file; it was never"
-                " acknowledged",
-                lines=list(report.lines),
-            )
+        await keep_pulse(self.health.pulse, time.monotonic, beaten, dog.period)
 
     async def _terms(self, store: Store) -> None:
         """One term after another: a lost lease costs what was in flight, not the program."""
@@ -185,6 +131,7 @@ class Program:
 
     async def _serve(self, store: Store) -> None:
         table = self.reloader.settings.store
+        self.standing.step("waiting for the lease")
         lease = await take_lease(store, who_am_i(), table.lease, several=table.one_of_several)
         log.info("lease.taken", supervisor=lease.supervisor, fence=int(lease.token))
         try:
@@ -202,6 +149,7 @@ class Program:
     async def _hold(self, store: Store, lease: Lease) -> None:
         reloader = self.reloader
         committer = Committer(store, lease, keep=lambda: reloader.domain.keep)
+        self.standing.step("putting every session where it belongs")
         async with kept(lease):
             await rescue(store, lease, reloader, committer, show=True)
         own = build.own_addresses(reloader.settings)
@@ -238,7 +186,7 @@ class Program:
             await self._front.open(self._tasks)
         self._served = True
         self.health.ready = True
-        notify.tell("READY=1")
+        self.standing.ready()
         log.info("supervisor.ready", took=round(time.monotonic() - self.began, 3), pid=os.getpid())
 
     async def _hear_signals(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
@@ -247,14 +195,17 @@ class Program:
             async for number in signals:
                 if number == signal.SIGHUP:
                     if not self._stops:  # what is stopping has no more use for other settings
-                        self.reloader.reload()
+                        before = self.reloader.settings
+                        with self.standing.reloading() as reloaded:
+                            self.reloader.reload()
+                            reloaded(self.reloader.settings is not before)
                 else:
                     self._stop(signal.Signals(number).name)
 
     def _stop(self, name: str) -> None:
         self._stops += 1
         self.health.stop()
-        notify.tell("STOPPING=1")
+        self.standing.stopping()
         log.info("supervisor.stopping", signal=name, now=self._stops > 1, grace=self.reloader.settings.shutdown.grace)
         if self._term is None:
             self._starting.cancel()

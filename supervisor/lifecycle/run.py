@@ -18,6 +18,7 @@ from supervisor.build import Domain
 from supervisor.config import ConfigError, load
 from supervisor.config.load import warnings
 from supervisor.exit_codes import ExitCode
+from supervisor.http.activation import Activation, take_passed
 from supervisor.lifecycle.failures import exit_code, flatten
 from supervisor.lifecycle.program import Program
 from supervisor.logs.setup import setup
@@ -40,10 +41,14 @@ def run(config: Path, environ: Mapping[str, str]) -> int:
         log.info("supervisor.starting", version=VERSION, config=str(config), pid=os.getpid())
         for problem in warnings(settings):
             log.warning("config.warning", setting=problem.key, why=problem.reason)
+        activation = take_passed(os.environ, os.getpid())
+        activation.check(settings)
+        if activation.texts:
+            log.info("supervisor.activated", sockets=activation.texts)
         domain = Domain(settings)
         issuer = build.issuer(settings, int(time.time()))
         reloader = Reloader(config, environ, domain, logs)
-        anyio.run(_run, reloader, issuer, backend_options={"use_uvloop": True})
+        anyio.run(_run, reloader, issuer, activation, backend_options={"use_uvloop": True})
     except Refused as refused:
         return _failed(ExitCode.CONFIG, str(refused))
     except BaseException as error:  # the last line of the log says why the program ended
@@ -60,8 +65,8 @@ def run(config: Path, environ: Mapping[str, str]) -> int:
         logs.close()
 
 
-async def _run(reloader: Reloader, issuer: Issuer) -> None:
-    await Program(reloader, issuer, Health()).run()
+async def _run(reloader: Reloader, issuer: Issuer, activation: Activation) -> None:
+    await Program(reloader, issuer, Health(), activation).run()
 
 
 def _failed(code: ExitCode, why: str) -> int:

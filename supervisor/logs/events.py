@@ -19,6 +19,9 @@ class Event(NamedTuple):
 
 EVENTS: Final[dict[str, Event]] = {
     "supervisor.starting": Event("info", ("version", "config", "pid"), "The program has read its settings."),
+    "supervisor.activated": Event(
+        "info", ("sockets",), "These sockets were passed by systemd and are listened on; each with its setting."
+    ),
     "supervisor.ready": Event("info", ("took", "pid"), "Recovery is done and the stages run."),
     "supervisor.stopping": Event(
         "info", ("signal", "now", "grace"), "Nothing more is taken; work in flight may end, or not (`now`)."
