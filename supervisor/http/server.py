@@ -19,9 +19,10 @@ import structlog
 from anyio.abc import TaskStatus
 
 from stages.errors import Refused
-from supervisor.http.message import Handler
+from supervisor.http.message import Handler, Request, Response
 from supervisor.http.protocol import Connection, OnRefused
 from supervisor.http.settings import HttpSettings
+from supervisor.meter import ServerMeter
 
 log = structlog.get_logger()
 
@@ -37,7 +38,7 @@ _LAST: Final = 0.5
 """Seconds that the last answers and TLS goodbyes have once nothing is in work any more."""
 
 
-async def serve(
+async def serve(  # noqa: PLR0913  a program's listener has so many parts, and all but three are named
     addresses: Sequence[tuple[str, int] | socket.socket],
     handler: Handler,
     settings: Callable[[], HttpSettings],
@@ -46,6 +47,7 @@ async def serve(
     on_refused: OnRefused,
     stopping: anyio.Event,
     setting: str = "acme.listen",
+    meter: ServerMeter | None = None,
     task_status: TaskStatus[list[tuple[str, int]]] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve on `addresses` until `stopping` is set; then end in order and come back.
@@ -54,11 +56,12 @@ async def serve(
 
     The order: nothing more is accepted, idle connections end, requests in work are answered for `grace` seconds, then
     everything ends. When it is cancelled everything ends at once. `tls` gives the context for each new connection, None
-    is plain HTTP. `task_status` gets the addresses as they are, with the ports that the system chose for 0.
+    is plain HTTP. `task_status` gets the addresses as they are, with the ports that the system chose for 0. `meter`
+    counts connections, and answers of the server's own.
 
     Raises Refused("config", `setting`, ...) when an address cannot be listened on.
     """
-    server = _Server(handler, settings, on_refused, tls)
+    server = _Server(handler, settings, on_refused, tls, meter if meter is not None else ServerMeter())
     sockets = await _listen(addresses, setting)
     try:
         server.accept_from(sockets)
@@ -123,10 +126,13 @@ class _Server:
         settings: Callable[[], HttpSettings],
         on_refused: OnRefused,
         tls: Callable[[], ssl.SSLContext] | None,
+        meter: ServerMeter,
     ) -> None:
         self.handler = handler
         self.settings = settings
-        self.on_refused = on_refused
+        self.on_refused: OnRefused = self._refuse
+        self._answer_refused = on_refused
+        self._meter = meter
         self.stopping = False
         self._tls = tls
         self._loop = asyncio.get_running_loop()
@@ -174,9 +180,15 @@ class _Server:
                 connection.abort()
             await self._change()
 
+    def _refuse(self, status: int, detail: str, request: Request | None) -> Response:
+        """The answer to what the server itself refuses."""
+        self._meter.refused[status] += 1
+        return self._answer_refused(status, detail, request)
+
     def released(self, connection: Connection) -> None:
         """A connection is gone."""
         self._connections.discard(connection)
+        self._meter.open = len(self._connections)
         if self._full and len(self._connections) < self.settings().connections:
             self._full = False
         self._changed.set()
@@ -211,7 +223,9 @@ class _Server:
 
     def _take(self, sock: socket.socket) -> None:
         most, now = self.settings().connections, len(self._connections)
+        self._meter.accepted += 1
         if now >= most:
+            self._meter.full += 1
             self._tell_full(f"{most} connections are open, as many as are allowed")
         if now >= most + REFUSED_AT_ONCE:
             sock.close()
@@ -219,6 +233,7 @@ class _Server:
         sock.setblocking(False)  # noqa: FBT003  the socket's own signature
         connection = Connection(self, full=now >= most)
         self._connections.add(connection)
+        self._meter.open = len(self._connections)
         task = self._loop.create_task(self._open(sock, connection))
         self._opening[task] = sock
         task.add_done_callback(self._opened)

@@ -35,8 +35,6 @@ log = structlog.get_logger()
 GROUP_LIMIT = 256
 """Moves in one call at the most: bounds the time for which a script holds the server."""
 _PLACES = {queue: place for place, queue in enumerate(QUEUES)}
-_PUSHING = frozenset({"submit", "ready", "finalize"})
-"""Moves of clients after which a session stands in a queue."""
 
 
 class Committer:
@@ -88,13 +86,7 @@ class Committer:
         """Send a move of which nobody waits for the answer; the session of `hold` leaves this supervisor with it."""
         if hold is not None:
             del self.held[hold.session.id]
-        kind, waits = move[0], self.meter.waits
-        if kind in {"advance", "release"}:
-            waits.pushed(move[1], self.store.clock())
-        elif kind == "retry":
-            waits.pushed(move[1], move[3])
-        elif kind != "wait":  # a session that its client moved meanwhile is pushed instead of waiting
-            waits.gone(move[1])
+        self.meter.waits.sent(move, self.store.clock())
         self._moves.append(Entry(move, hold=hold))
         self._wake.set()
 
@@ -122,10 +114,7 @@ class Committer:
     def move(self, move: Move) -> Awaitable[list[Any]]:
         """Send a move; await its answer, which comes after its writes are on disk."""
         future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        if move[0] in _PUSHING:
-            self.meter.waits.pushed(move[1], self.store.clock())
-        elif move[0] == "cancel":
-            self.meter.waits.gone(move[1])
+        self.meter.waits.sent(move, self.store.clock())
         self._moves.append(Entry(move, future))
         self._wake.set()
         return future
@@ -234,19 +223,8 @@ class Committer:
 
     def _settle(self, group: Group, reply: GroupReply) -> None:
         self._flying.difference_update([entry.move[1] for entry in group.entries if entry.move[0] != "resync"])
-        for (move, future, hold), result in zip(group.entries, reply.results or (), strict=True):
-            if self.heard is not None and result[0] == "ok":
-                self.heard(move)
-            if future is not None:
-                if not future.done():
-                    future.set_result(result)
-            elif result[0] != "ok":
-                self._refused(move, hold, result)
-            elif hold is not None:
-                if self.committed is not None:
-                    self.committed(move)
-                if len(result) == 1 and moves.is_ahead(move):
-                    self._drop(hold)
+        for entry, result in zip(group.entries, reply.results or (), strict=True):
+            self._answered(entry, result)
         for fault in reply.garbled:
             self._set_aside(fault)
         self._hand_out(reply.claimed)
@@ -255,6 +233,21 @@ class Committer:
             self.lengths, self.delayed = reply.lengths, reply.delayed
             self.counted(self.lengths)
         self._look_again(self._next_due)
+
+    def _answered(self, entry: Entry, result: list[Any]) -> None:
+        move, future, hold = entry
+        if self.heard is not None and result[0] == "ok":
+            self.heard(move)
+        if future is not None:
+            if not future.done():
+                future.set_result(result)
+        elif result[0] != "ok":
+            self._refused(move, hold, result)
+        elif hold is not None:
+            if self.committed is not None:
+                self.committed(move)
+            if len(result) == 1 and moves.is_ahead(move):
+                self._drop(hold)
 
     def _hand_out(self, claimed: list[Session]) -> None:
         now, waits = self.store.clock(), self.meter.waits

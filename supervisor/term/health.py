@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from supervisor.meter import Meter
 from supervisor.pipeline.committer import Committer
 from supervisor.term.pulse import Pulse
 from supervisor.term.term import Term
@@ -16,6 +17,7 @@ class Health:
         self.committer: Committer | None = None
         self.term: Term | None = None
         self.pulse = Pulse()
+        self.meter = Meter()
 
     def serve(self, term: Term) -> None:
         """A term begins."""

@@ -14,8 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from stages.store.lease import Lease
 from stages.store.scanning import Scanner
 from stages.store.store import Store
+from supervisor.meter import RecoveryMeter
 from supervisor.pipeline.committer import Committer
 from supervisor.recovery import scan
+from supervisor.recovery.decide import LEAVE_WAITING, Action
 from supervisor.reload import Reloader
 
 log = structlog.get_logger()
@@ -44,10 +46,18 @@ async def rescue(
         )
         report = await recovery.run()
     committer.wake()
+    took = round(time.monotonic() - began, 3)
+    _count(committer.meter.recovery, report, took, store.clock())
     if show or report.changed():
-        took = round(time.monotonic() - began, 3)
         log.info("recovery.finished", seen=report.seen, counts=dict(report.rows), dropped=report.dropped, took=took)
     return report
+
+
+def _count(meter: RecoveryMeter, report: scan.Report, took: float, now: float) -> None:
+    meter.scans += 1
+    meter.moved.update({action: times for action, times in report.actions.items() if action != Action.LEAVE})
+    meter.at, meter.seconds = now, took
+    meter.seen, meter.changed, meter.waiting = report.seen, report.changed(), report.rows[LEAVE_WAITING.row]
 
 
 @contextmanager
