@@ -14,7 +14,15 @@ from msgspec.structs import replace
 
 from stages.outcome import Advance, CertificateRecord, Outcome, Reject, Retry, Wait, Writes
 from stages.session import SCHEMA, ChallengeData, Problem, Session, State
-from stages.store.records import advanced, challenge_fields, encode_data, encode_problem, pairs, read_challenge
+from stages.store.records import (
+    advanced,
+    challenge_fields,
+    decode_data,
+    encode_data,
+    encode_problem,
+    pairs,
+    read_challenge,
+)
 from stages.transitions import TRANSITIONS, Outcomes
 
 Move: TypeAlias = list[Any]
@@ -28,6 +36,9 @@ _SAID: dict[type[Outcome], Outcomes] = {
 }
 
 _AHEAD_LENGTH = 9
+
+FOLLOWED = frozenset({"advance", "wait", "ready", "finalize"})
+"""The moves of which `moved` knows what they make of a session."""
 
 
 class IllegalMove(Exception):  # noqa: N818  a fault of a stage, answered by a retry that costs an attempt
@@ -112,9 +123,9 @@ def ahead(move: Move) -> Move:
 
 
 def moved(session: Session, moves: Iterable[Move]) -> Session | None:
-    """The session as it is on record once these moves of a supervisor are made, in their order.
+    """The session as it is on record once these moves are made, in their order, but for `story` and `waiting`.
 
-    None where they are others than advances and waits. What clients did to it since it was read is not seen: where that
+    None where they are others than FOLLOWED. What else was done to it since it was read is not seen: where that
     matters, read it again.
     """
     for move in moves:
@@ -123,6 +134,12 @@ def moved(session: Session, moves: Iterable[Move]) -> Session | None:
                 state, fields, challenges, certificate = State(move[3]), *move[4:7]
             case "wait":
                 state, fields, challenges, certificate = State(move[2]), *move[4:6], False
+            case "ready":
+                session = _ready(session, move[2], move[4])
+                continue
+            case "finalize":
+                session = replace(session, csr=move[2], serial=move[4], intent=move[5])
+                continue
             case _:
                 return None
         read = tuple([read_challenge(session.id, n, pairs(flat)) for n, flat in challenges])
@@ -130,6 +147,12 @@ def moved(session: Session, moves: Iterable[Move]) -> Session | None:
         if certificate:
             session = replace(session, serial=certificate[0])
     return session
+
+
+def _ready(session: Session, n: int, data: str) -> Session:
+    challenges = list(session.challenges)
+    challenges[n - 1] = replace(challenges[n - 1], data=decode_data(data))
+    return replace(session, challenges=tuple(challenges))
 
 
 def is_ahead(move: Move) -> bool:
@@ -182,13 +205,13 @@ def ready(session: str, n: int, as_read: ChallengeData, as_written: ChallengeDat
     return ["ready", session, n, encode_data(as_read), encode_data(as_written)]
 
 
-def finalize(session: str, csr: str, spki: str = "") -> Move:
-    """The CSR (PEM) of a session in state issue.
+def finalize(session: str, csr: str, spki: str = "", serial: str = "", intent: str = "") -> Move:
+    """The CSR (PEM) of a session in state issue, with the serial (hex) and the intent (JSON) of its certificate.
 
     `spki` is the SHA-256 (lower-case hex) of its SubjectPublicKeyInfo: ["refused", "blocked"] is the answer when that
-    key was revoked as compromised.
+    key was revoked as compromised. Without an intent the issue stage makes one (`reserve`).
     """
-    return ["finalize", session, csr, spki]
+    return ["finalize", session, csr, spki, serial, intent]
 
 
 def deliver(session: str, step: str, serial: str = "", until: int = 0) -> Move:

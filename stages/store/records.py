@@ -27,7 +27,7 @@ class Garbled(Exception):  # noqa: N818  it is found, not raised by a fault of o
         self.why = why
 
 
-_decode_data = msgspec.json.Decoder(ChallengeData).decode
+decode_data = msgspec.json.Decoder(ChallengeData).decode
 _decode_problem = msgspec.json.Decoder(Problem).decode
 _encode = msgspec.json.encode
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*").fullmatch
@@ -71,7 +71,7 @@ def read_challenge(session: str, n: int, hash_: dict[str, str]) -> Challenge:
     """The challenge in a hash `<sessionid>:<n>`; raises Garbled."""
     place = f"{n}"
     try:
-        data = _decode_data(hash_["data"])
+        data = decode_data(hash_["data"])
         if not _BASE64URL(data.token):
             raise Garbled(session, place, "challenge whose token is not base64url text (RFC 8555 8.1)")
         return Challenge(

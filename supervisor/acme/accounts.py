@@ -1,7 +1,6 @@
 """newAccount and the account resource (RFC 8555 7.3 to 7.3.6). The door's table has both handlers.
 
-An account is read afresh for every request, and each answer shows what is on record after the change, so that nothing
-stale is ever served.
+Each answer shows what is on record after the change, so that nothing stale is ever served.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from supervisor.acme.jose.jwk import Jwk
 from supervisor.acme.jose.jws import Jws
 from supervisor.acme.nonces import Nonces
 from supervisor.acme.problems import AcmeProblem, from_status
+from supervisor.acme.recent import Recent
 from supervisor.acme.urls import Urls
 from supervisor.acme.waiting import Waiter
 from supervisor.build import Domain
@@ -46,7 +47,8 @@ class Desk:
 
     Attributes:
         store: for reads that `reader` does not have (`stages.store.accounts`).
-        reader: `look(account, session)` and `certificate(serial)`.
+        reader: `look(account, session)` and `certificate(serial)`, as they are now on record.
+        recent: the same from memory where the door has just made or read it.
         mover: the committer's `move`; handlers use `move` below.
         waiting: wakes whoever waits for a session.
         urls: every URL.
@@ -63,6 +65,7 @@ class Desk:
 
     store: Store
     reader: Reader
+    recent: Recent
     mover: Callable[[Move], Awaitable[list[Any]]]
     waiting: Waiter
     urls: Urls

@@ -2,8 +2,8 @@
 
 Method, content type, the JWS's form, its url, its nonce's form, its key, the account's status, the signature; then the
 nonce is spent, and then the payload is read. The nonce goes after the signature, so that nobody else can spend it. One
-store round trip brings the account and the session that the path names. Errors become problem documents here and
-nowhere else; what nobody expected is logged whole and told as serverInternal, never in its own words.
+store round trip at the most brings the account and the session that the path names. Errors become problem documents
+here and nowhere else; what nobody expected is logged whole and told as serverInternal, never in its own words.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from supervisor.acme.problems import AcmeProblem, from_refused, from_status, pro
 from supervisor.acme.routes import ROUTES, Route
 from supervisor.acme.urls import Kind, Place, find
 from supervisor.http.message import Request, Response
+from supervisor.meter import AcmeMeter
 
 log = structlog.get_logger()
 
@@ -46,8 +47,9 @@ _MAKERS: Final = frozenset({Kind.NEW_ACCOUNT, Kind.NEW_ORDER})
 class Door:
     """The front door; `handle` and `refuse` are all that the web server needs."""
 
-    def __init__(self, desk: Desk, monotonic: Callable[[], float]) -> None:
+    def __init__(self, desk: Desk, monotonic: Callable[[], float], meter: AcmeMeter | None = None) -> None:
         self._desk = desk
+        self._meter = meter if meter is not None else AcmeMeter()
         self._monotonic = monotonic
         self._keys = KeyCache()
         self._index = ("Link", f'<{desk.urls.directory}>;rel="index"')
@@ -70,6 +72,8 @@ class Door:
         self._finish(request, told, response)
         if told.kind in _MAKERS and not told.problem:
             told.name(response)
+        took = self._monotonic() - began
+        self._meter.answered(told.kind, response.status, told.problem, took)
         log.info(
             "acme.request",
             method=request.method,
@@ -78,7 +82,7 @@ class Door:
             account=told.account,
             session=told.session,
             problem=told.problem,
-            duration_ms=round((self._monotonic() - began) * 1000, 3),
+            duration_ms=round(took * 1000, 3),
         )
         return response
 
@@ -160,12 +164,12 @@ class Door:
         id_ = self._desk.urls.account_id(jws.kid or "")
         if not id_:
             raise AcmeProblem("accountDoesNotExist", "kid: it is not the URL of an account of this server")
-        reader = self._desk.reader
+        recent = self._desk.recent
         found: Session | Certificate | None
         if place.serial:
-            account, found = await reader.look_for(id_, place.serial)
+            account, found = await recent.look_for(id_, place.serial)
         else:
-            account, found = await reader.look(id_, place.session)
+            account, found = await recent.look(id_, place.session)
         if account is None:
             raise AcmeProblem("accountDoesNotExist", "kid: there is no such account")
         if account.status is not AccountStatus.VALID:

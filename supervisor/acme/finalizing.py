@@ -1,7 +1,8 @@
 """finalize (RFC 8555 7.4): the CSR is checked before anything moves, so a bad one leaves the order `ready`.
 
-What the issue stage will ask, this asks first: names, key policy, blocked keys, the profile. The reply is 200 with the
-order, `processing` or further, never `ready`; asked again for an order that has its CSR, it is 200 with the order too.
+What the issue stage will ask, this asks first: names, key policy, blocked keys, the profile; and it writes the intent
+with the CSR, so that the stage has it on disk when it begins (docs/decisions/0016-intent-with-csr.md). The reply is 200
+with the order, `processing` or further, never `ready`; asked again for an order that has its CSR, it is 200 too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from stages.ca.csr import CheckedCsr, check_csr, csr_pem
+from stages.ca.intent import make_intent
+from stages.ca.profiles import Profile
+from stages.errors import Refused
 from stages.session import Session
 from stages.store import moves
 from supervisor.acme.desk import Asked, Desk, own_session
@@ -30,8 +34,8 @@ async def finalize(desk: Desk, asked: Asked) -> Response:
     status = view(desk).order_status(session)
     with desk.waiting.watch(session.id, desk.settings().wait) as watch:
         if status == "ready":
-            csr = _check(desk, asked, session)
-            session = await _take(desk, session, csr)
+            csr, profile = _check(desk, asked, session)
+            session = await _take(desk, session, csr, profile)
             status = view(desk).order_status(session)
         elif status not in GOES_ON:
             raise _not_ready(status)
@@ -48,7 +52,7 @@ def _is_processing(desk: Desk, session: Session) -> bool:
     return view(desk).order_status(session) == "processing"
 
 
-def _check(desk: Desk, asked: Asked, session: Session) -> CheckedCsr:
+def _check(desk: Desk, asked: Asked, session: Session) -> tuple[CheckedCsr, Profile]:
     domain = desk.domain()
     csr = check_csr(_der(asked.sent or {}), session.names, domain.keys)
     if csr.spki_der == asked.key.spki_der:
@@ -57,7 +61,7 @@ def _check(desk: Desk, asked: Asked, session: Session) -> CheckedCsr:
     if profile is None:
         raise AcmeProblem("invalidProfile", "profile: this CA has no profile of that name any more; make a new order")
     profile.usages_for(csr.key_type)
-    return csr
+    return csr, profile
 
 
 def _der(sent: dict[str, Any]) -> bytes:
@@ -71,10 +75,11 @@ def _der(sent: dict[str, Any]) -> bytes:
     return der
 
 
-async def _take(desk: Desk, session: Session, csr: CheckedCsr) -> Session:
-    """Put the CSR on record; of several at once one is taken, and all get the order that it makes."""
+async def _take(desk: Desk, session: Session, csr: CheckedCsr, profile: Profile) -> Session:
+    """Put the CSR and its intent on record; of several at once one is taken, and all get the order that it makes."""
     pem = csr_pem(csr.der)
-    answer = await desk.move(moves.finalize(session.id, pem, csr.spki_sha256))
+    serial, intent = _intent(desk, session, csr, profile)
+    answer = await desk.move(moves.finalize(session.id, pem, csr.spki_sha256, serial, intent))
     if answer == ["refused", "blocked"]:
         raise AcmeProblem("badCSR", "public key: the key is on this CA's list of blocked keys")
     if answer[0] == "ok":
@@ -84,6 +89,17 @@ async def _take(desk: Desk, session: Session, csr: CheckedCsr) -> Session:
     if status not in GOES_ON:
         raise _not_ready(status)
     return session
+
+
+def _intent(desk: Desk, session: Session, csr: CheckedCsr, profile: Profile) -> tuple[str, str]:
+    """The serial and the intent (law 3), one round trip early; both "" where the issue stage has to wait for them."""
+    try:
+        intent = make_intent(session.names, csr, profile, desk.issuer, int(desk.clock()), desk.random_bytes)
+    except Refused as refused:
+        if refused.kind != "serverInternal":
+            raise
+        return "", ""  # such as an issuer that has expired: an operator may mend it in time
+    return intent.serial, intent.to_json()
 
 
 def _not_ready(status: str) -> AcmeProblem:

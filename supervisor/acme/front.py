@@ -41,6 +41,7 @@ from supervisor.http.protocol import OnRefused
 from supervisor.http.server import serve
 from supervisor.http.settings import HttpSettings
 from supervisor.http.tls import ServerTls
+from supervisor.meter import Meter
 from supervisor.pipeline.committer import Committer
 from supervisor.reload import Reloader
 from supervisor.upkeep.press import Press
@@ -54,12 +55,20 @@ _TO_ANSWER = 1.0
 class Front:
     """The listeners, what they answer, and the certificate that they show."""
 
-    def __init__(self, store: Store, issuer: Issuer, reloader: Reloader, activation: Activation | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        issuer: Issuer,
+        reloader: Reloader,
+        activation: Activation | None = None,
+        meter: Meter | None = None,
+    ) -> None:
         acme = reloader.settings.acme
         self._activation = activation or Activation()
         self._store = store
         self._issuer = issuer
         self._reloader = reloader
+        self._meter = meter if meter is not None else Meter()
         self._urls = Urls(acme.url)
         self._nonces = Nonces(secrets.token_bytes, time.monotonic, acme.nonce_lifetime)
         reloader.followers.append(lambda new: partial(setattr, self._nonces, "lifetime", new.acme.nonce_lifetime))
@@ -109,6 +118,7 @@ class Front:
                     on_refused=refuse,
                     stopping=self._stopping,
                     setting=setting,
+                    meter=self._meter.server(setting),
                     task_status=task_status,
                 )
             finally:
@@ -169,6 +179,7 @@ class Front:
                 published=self._press.publish,
             ),
             time.monotonic,
+            self._meter.acme,
         )
         return waiter
 

@@ -64,6 +64,7 @@ async def new_order(desk: Desk, asked: Asked) -> Response:
     made = make_challenges(session, domain.makechallenge, now, desk.random_bytes)
     await _submit(desk, session, made)
     session = advanced(session, made.writes, State.TESTCHALLENGE)
+    desk.recent.made(session)
     if replaced:  # who renews a certificate has it
         desk.deliveries.note(replaced.session, replaced.serial, Delivery.CONFIRMED)
     return order_response(desk, session, 201)

@@ -35,6 +35,8 @@ FOLDER: Final = "door"
 """Below data_dir."""
 LOOK: Final = 60.0
 """Seconds between two looks at whether it is due."""
+_EARLY: Final = 60
+"""Seconds by which a clock may go back without a new certificate."""
 _ID_BYTES: Final = 8
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 _OURS: Final = re.compile(r"[0-9a-f]{1,40}\.(key|pem)")
@@ -72,6 +74,8 @@ def why_due(intent: Intent, made: int, names: tuple[str, ...], issuer: Issuer, n
         return "its names have changed"
     if intent.issuer_spki_sha256 != issuer.spki_sha256:
         return "the issuer has changed"
+    if now + _EARLY < intent.not_before:
+        return "its validity has not begun: the clock was set back"
     if now > intent.not_after:
         return "it has expired"
     # One that lives as long as its issuer is not made again: it could not live longer.

@@ -31,6 +31,7 @@ from supervisor.acme.jose.jwk import jwk_from_text
 from supervisor.acme.jose.jws import parse, payload_object, verify
 from supervisor.acme.nonces import Nonces
 from supervisor.acme.problems import AcmeProblem
+from supervisor.acme.recent import Recent
 from supervisor.acme.urls import Urls, find
 from supervisor.acme.waiting import Waiter
 from supervisor.build import Domain
@@ -65,10 +66,13 @@ class Office:
     def __init__(self, world: World, committer: Committer) -> None:
         self.world = world
         self.configure()
-        clock = world.clock
+        clock, reader = world.clock, Reader(world.store)
+        recent = Recent(reader, clock)
+        committer.heard = recent.heard
         self.desk = Desk(
             store=world.store,
-            reader=Reader(world.store),
+            reader=reader,
+            recent=recent,
             mover=committer.move,
             waiting=Waiter(),
             urls=URLS,

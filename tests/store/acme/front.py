@@ -30,6 +30,7 @@ from supervisor.acme.desk import Desk
 from supervisor.acme.door import Door
 from supervisor.acme.entitlement import Entitlement
 from supervisor.acme.nonces import Nonces
+from supervisor.acme.recent import Recent
 from supervisor.acme.urls import Urls
 from supervisor.acme.waiting import Waiter
 from supervisor.build import Domain
@@ -100,9 +101,13 @@ class Front:
         committer.committed = self.waiting.notify
         self.configure()
         self.issuer, other = chain()
+        reader = Reader(world.store)
+        recent = Recent(reader, world.clock)
+        committer.heard = recent.heard
         self.desk = Desk(
             store=world.store,
-            reader=Reader(world.store),
+            reader=reader,
+            recent=recent,
             mover=self._move,
             waiting=self.waiting,
             urls=URLS,

@@ -18,6 +18,7 @@ from stages.store.account_moves import restrict_account
 from stages.store.account_records import restriction_fields
 from stages.store.accounts import create_credential
 from supervisor.acme.entitlement import Entitlement
+from supervisor.acme.recent import FRESH
 from tests.harness.acme_moves import csr_for, session_of
 from tests.store.acme.client import signing_key
 from tests.store.acme.front import URLS, Client, Front, opened
@@ -66,9 +67,10 @@ async def test_bound_account_asks_for_profiles_of_its_credential_only(world: Wor
 
 
 async def restrict(front: Front, client: Client, restriction: Restriction) -> None:
-    """What the operator does with `accounts restrict`."""
+    """What the operator does with `accounts restrict`, and the moment after which the door knows of it."""
     account = URLS.account_id(client.kid)
     assert await front.world.client(restrict_account(account, restriction_fields(restriction))) == ["ok"]
+    front.world.clock.now += FRESH + 1
 
 
 async def test_restricted_account_asks_for_its_names_only(world: World) -> None:

@@ -7,6 +7,7 @@ import random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.harness.acme_moves import Answer, csr_for, session_of
 from tests.store.acme.front import Client, Front, opened
@@ -33,6 +34,7 @@ class Player:
         self.chance = chance
         self.orders: list[Answer] = []
         self.seen: dict[str, str] = {}
+        self.remembered = 0
 
     async def move(self, others: list[Player]) -> None:
         """Do one thing, legal or not."""
@@ -76,8 +78,9 @@ class Player:
             assert (await other.client.post(url, payload)).status == 404
 
     async def look(self, order: Answer) -> None:
-        """Compare the order and its authorizations with each other and with what was seen before."""
+        """Compare the order and its authorizations with each other, with what was seen before, and with the record."""
         session = session_of(order)
+        await self.compare(session)
         shown: Any = (await self.client.post(order.header("Location") or "")).json
         before, now = self.seen.get(session, "pending"), shown["status"]
         assert now in AHEAD[before]
@@ -93,6 +96,16 @@ class Player:
             assert set(parts) <= {"pending", "valid"}
         assert ("certificate" in shown) == (now == "valid")
         assert ("error" in shown) == (now == "invalid")
+
+    async def compare(self, session: str) -> None:
+        """What the door remembers of an order is what is on record."""
+        await self.front.settled()
+        await self.front.committer.until_idle()
+        known = self.front.desk.recent._sessions.get(session)
+        if known is not None:
+            self.remembered += 1
+            record = await self.front.world.whole(session)
+            assert replace(record, story="", waiting=0) == replace(known[1], story="", waiting=0)
 
 
 @pytest.mark.anyio
@@ -113,4 +126,5 @@ async def test_random_moves_keep_the_state_machine(world: World) -> None:
         certificates = await world.redis.zcard(world.keys.certificates)
     statuses = [status for player in players for status in player.seen.values()]
     assert certificates == statuses.count("valid")
+    assert sum(player.remembered for player in players) > STEPS / 10
     assert set(statuses) >= {"valid", "invalid", "pending"}

@@ -31,12 +31,13 @@ MOVES.ready = function(op)
   return OK
 end
 
--- finalize: the CSR arrives (RFC 8555 7.4).
--- op: {'finalize', session, csr (PEM), SHA-256 (hex) of its key or ''}
--- Returns {'ok'} or {'refused', why}. The first CSR stays; the key must not be one that was revoked as compromised.
+-- finalize: the CSR arrives (RFC 8555 7.4), and with it the intent of its certificate, as `reserve` writes it.
+-- op: {'finalize', session, csr (PEM), SHA-256 (hex) of its key or '', serial (hex) or '', intent (JSON) or ''}
+-- Returns {'ok'} or {'refused', why}. The first CSR stays, and its intent: a session never has two serials. The key
+-- must not be one that was revoked as compromised.
 MOVES.finalize = function(op)
   local session_key = PREFIX .. op[2]
-  local found = call('HMGET', session_key, 'live', 'state', 'waiting', 'story', 'csr')
+  local found = call('HMGET', session_key, 'live', 'state', 'waiting', 'story', 'csr', 'intent')
   if found[1] ~= 'True' then return {'refused', 'not live'} end
   if found[5] and found[5] ~= '' then
     if found[5] == op[3] then return OK end
@@ -46,7 +47,13 @@ MOVES.finalize = function(op)
   if op[4] and op[4] ~= '' and call('HEXISTS', PREFIX .. 'blocked-keys', op[4]) == 1 then
     return {'refused', 'blocked'}
   end
-  call('HSET', session_key, 'csr', op[3], 'story', story_with(found[4], NOW, 'finalized'))
+  local story = story_with(found[4], NOW, 'finalized')
+  if op[5] ~= '' and not found[6] then
+    story = story_with(story, NOW, 'serial ' .. op[5] .. ' reserved')
+    call('HSET', session_key, 'csr', op[3], 'serial', op[5], 'intent', op[6], 'story', story)
+  else
+    call('HSET', session_key, 'csr', op[3], 'story', story)
+  end
   wake(op[2], session_key, found[2], found[3])
   return OK
 end
