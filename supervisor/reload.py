@@ -61,6 +61,16 @@ class Reloader:
         """The settings in effect: those of the last good file, where they did not have to wait for a restart."""
         return self.domain.settings
 
+    def reopen_logs(self) -> None:
+        """Open the log file again, which a logrotate has moved away; nothing to do for other destinations."""
+        try:
+            file = self._logs.reopen()
+        except Refused as refused:
+            log.error("logs.not_reopened", why=str(refused))  # noqa: TRY400  a condition, not a fault of ours
+        else:
+            if file:
+                log.info("logs.reopened", file=file)
+
     def queue(self, state: State) -> Queue:
         """The settings of one queue."""
         table: Queue = getattr(self.settings.queues, state.value)
@@ -100,6 +110,7 @@ class Reloader:
         for put in ready.puts:
             put()
         self._logs.set_level(self.settings.logs.level)
+        self._logs.set_form(self.settings.logs.format)
         if self.term is not None:
             self.term.resize()
         self._taken.set()

@@ -35,6 +35,7 @@ from supervisor.acme.nonces import Nonces
 from supervisor.http.protocol import Connection
 from supervisor.lifecycle import program
 from supervisor.lifecycle import run as lifecycle
+from supervisor.logs.outlet.output import Output
 from supervisor.pipeline import runner
 from supervisor.pipeline.committer import Committer
 
@@ -157,7 +158,8 @@ def wrap(clock: Clock) -> None:
         import structlog  # noqa: PLC0415  after its set-up
 
         logger = structlog.get_config()["wrapper_class"]
-        logger._proxy_to_logger = function("logs", logger._proxy_to_logger)  # noqa: SLF001  wrapped from outside
+        logger.write = function("logs", logger.write)
+        Output.write = function("logs", Output.write)  # type: ignore[method-assign]  # wrapped from outside
         await inner_run(*args)
 
     lifecycle._run = run  # type: ignore[assignment]  # noqa: SLF001  wrapped from outside

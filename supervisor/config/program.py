@@ -13,6 +13,7 @@ from supervisor.config.values import (
     Bool,
     Duration,
     Int,
+    LogsTo,
     OptionalPath,
     Prefix,
     Span,
@@ -160,11 +161,19 @@ class Shutdown(Section):
 
 
 class Logs(Section):
-    """[logs]: what is written to standard output."""
+    """[logs]: which lines are written, how and where to (docs/logs.md)."""
 
     level: Literal["debug", "info", "warning", "error"] = setting("info", "The least severe events that are written.")
-    format: Literal["auto", "json", "console"] = setting(
-        "auto", 'JSON lines or coloured text; "auto" is text on a terminal and JSON elsewhere.', restart=True
+    format: Literal["auto", "json", "ecs", "logfmt", "console"] = setting(
+        "auto",
+        'What a line looks like: "json", "ecs" (Elastic Common Schema), "logfmt" or "console" (coloured text);'
+        ' "auto" is "console" on a terminal and "json" elsewhere.',
+    )
+    to: LogsTo = setting(
+        "auto",
+        'Where lines go: "stdout", "journald" or the path of a file; "auto" is "journald" where standard output is the'
+        " journal's, as under systemd, and \"stdout\" elsewhere.",
+        restart=True,
     )
 
 

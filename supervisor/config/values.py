@@ -10,7 +10,7 @@ import ipaddress
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, StrictBool, StrictInt, StrictStr
@@ -88,6 +88,16 @@ def parse_path(text: object) -> Path:
 def parse_optional_path(text: object) -> Path | None:
     """A path, or None for the empty text."""
     return None if text == "" else parse_path(text)
+
+
+def parse_logs_to(text: object) -> str | Path:
+    """One of the words auto, stdout and journald, or a path."""
+    if isinstance(text, str) and text in {"auto", "stdout", "journald"}:
+        return text
+    try:
+        return parse_path(text)
+    except ValueError:
+        raise ValueError('must be "auto", "stdout", "journald" or the path of a file') from None
 
 
 def check_network(text: str) -> str:
@@ -189,6 +199,7 @@ Size = Annotated[int, BeforeValidator(parse_size), Kind.SIZE]
 """Bytes."""
 ConfigPath = Annotated[Path, BeforeValidator(parse_path), Kind.PATH]
 OptionalPath = Annotated[Path | None, BeforeValidator(parse_optional_path), Kind.PATH]
+LogsTo = Annotated[Literal["auto", "stdout", "journald"] | Path, BeforeValidator(parse_logs_to), Kind.PATH]
 DataPath = Annotated[Path, BeforeValidator(parse_path), Kind.DATA_PATH]
 Network = Annotated[StrictStr, AfterValidator(check_network)]
 Reach = Annotated[StrictStr, AfterValidator(check_reach)]

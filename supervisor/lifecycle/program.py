@@ -190,7 +190,8 @@ class Program:
         log.info("supervisor.ready", took=round(time.monotonic() - self.began, 3), pid=os.getpid())
 
     async def _hear_signals(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        heard = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+        with anyio.open_signal_receiver(*heard) as signals:
             task_status.started()
             async for number in signals:
                 if number == signal.SIGHUP:
@@ -199,6 +200,8 @@ class Program:
                         with self.standing.reloading() as reloaded:
                             self.reloader.reload()
                             reloaded(self.reloader.settings is not before)
+                elif number == signal.SIGUSR1:
+                    self.reloader.reopen_logs()
                 else:
                     self._stop(signal.Signals(number).name)
 

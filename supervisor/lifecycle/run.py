@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -36,7 +37,12 @@ def run(config: Path, environ: Mapping[str, str]) -> int:
     except ConfigError as error:
         sys.stderr.write(f"error: {error}\n")
         return ExitCode.CONFIG
-    logs = setup(settings.logs.level, settings.logs.format)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a logrotate that comes before the program hears it does no harm
+    try:
+        logs = setup(settings.logs.level, settings.logs.format, str(settings.logs.to))
+    except Refused as refused:
+        sys.stderr.write(f"error: {refused}\n")
+        return ExitCode.CONFIG
     try:
         log.info("supervisor.starting", version=VERSION, config=str(config), pid=os.getpid())
         for problem in warnings(settings):

@@ -108,7 +108,11 @@ EVENTS: Final[dict[str, Event]] = {
     "acme.failed": Event(
         "error", ("method", "kind", "session"), "A fault of the program at the front door; the client got a 500."
     ),
-    "logs.dropped": Event("warning", ("lines",), "Standard output was too slow; so many lines are missing."),
+    "logs.dropped": Event(
+        "warning", ("lines",), "Where the logs go was too slow or full; so many lines are missing before this one."
+    ),
+    "logs.reopened": Event("info", ("file",), "A SIGUSR1 came; the lines from here on are in the file of this name."),
+    "logs.not_reopened": Event("error", ("why",), "A SIGUSR1 came; the old log file is still written to."),
     "library.message": Event("warning", ("library", "message"), "A library has logged something."),
 }
 

@@ -21,6 +21,8 @@ _ITEMS = 64
 _DEPTH = 4
 _FRAMES = 8
 _SECRET_WORDS: Final = frozenset({"password", "passphrase", "private", "secret", "token", "key"})
+PRIVATE: Final = "PRIVATE KEY"
+"""What every PEM block with a private key has in its first line (RFC 7468 10, 11)."""
 _BREAKS: Final = re.compile(r"[^ -~]")
 
 
@@ -32,7 +34,7 @@ def is_secret(key: str) -> bool:
 
 def safe_text(text: str) -> str:
     """One line of printable text: the rest is escaped, a long text is cut, a private key is hidden."""
-    if "PRIVATE KEY" in text:
+    if PRIVATE in text:
         return HIDDEN
     if len(text) <= LONGEST and text.isprintable():
         return text

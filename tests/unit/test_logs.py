@@ -15,7 +15,8 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.logs.output import Output
+from supervisor.logs.outlet.output import Output
+from supervisor.logs.outlet.stream import Stream
 from supervisor.logs.safety import is_secret, safe_text, safe_value
 from supervisor.logs.setup import Logs, setup
 
@@ -213,10 +214,10 @@ def test_broken_output_does_not_raise(break_it: Callable[[int], None]) -> None:
     """A reader that has gone, or a closed descriptor, stops the log and nothing else."""
     reader, writer = os.pipe()
     os.close(reader)
-    output = Output(writer, lambda _: b"")
+    output = Output(Stream(writer), lambda _: b"")
     break_it(writer)
-    output.write(b"a\n")
-    output.write(b"b\n")
+    output.put(b"a\n")
+    output.put(b"b\n")
     if break_it is not os.close:
         os.close(writer)
 
@@ -224,10 +225,10 @@ def test_broken_output_does_not_raise(break_it: Callable[[int], None]) -> None:
 def test_slow_reader_does_not_block_and_is_told_what_it_missed() -> None:
     """Lines wait for a slow reader up to a bound; the rest is counted."""
     reader, writer = os.pipe()
-    output = Output(writer, lambda lines: b"lost %d\n" % lines)
+    output = Output(Stream(writer), lambda lines: b"lost %d\n" % lines)
     line = b"x" * 4095 + b"\n"
     for _ in range(2000):
-        output.write(line)
+        output.put(line)
     os.set_blocking(reader, True)
     got = b""
     while b"lost" not in got[-64:] or not got.endswith(b"\n"):

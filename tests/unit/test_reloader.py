@@ -38,6 +38,9 @@ class Level:
     def set_level(self, level: str) -> None:
         """Take a level."""
 
+    def set_form(self, form: str) -> None:
+        """Take a form."""
+
 
 @pytest.mark.parametrize(
     ("first", "second", "validators", "taken"),

@@ -1,0 +1,1 @@
+"""Where log lines go: the queue (`output`) and the destinations (`stream`, `file`, `journald`)."""
