@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
-
 import click
 import msgspec
 
@@ -14,9 +11,7 @@ from supervisor.cli.invocation import Invocation, shared
 from supervisor.cli.looking import find
 from supervisor.cli.publishing import in_words, publications
 from supervisor.cli.stores import with_store
-
-_MOVE: Final = re.compile(r"([0-9]{1,11}) (.*)")
-"""A line of a story: unix time, what happened."""
+from supervisor.overview.story import as_json, story
 
 
 @click.command()
@@ -40,28 +35,6 @@ def show(invocation: Invocation, session: str) -> None:
         output.line()
         for text in in_words(publish):
             output.line(text)
-
-
-def story(session: Session) -> list[tuple[int, str]]:
-    """Every move: unix time, what happened. A line that is none gets the time 0."""
-    moves = []
-    for row in session.story.splitlines():
-        found = _MOVE.fullmatch(row)
-        moves.append((int(found[1]), found[2]) if found else (0, row))
-    return moves
-
-
-def as_json(session: Session) -> dict[str, Any]:
-    """All that is on record; times are unix seconds."""
-    made: dict[str, Any] = msgspec.to_builtins(session)
-    made["challenges"] = [
-        {"n": each.n, "name": each.name, "type": each.type.label, "made": each.challtime}
-        | {"satisfied": each.satisfied, "failed": each.failed}
-        | msgspec.to_builtins(each.data)
-        for each in session.challenges
-    ]
-    made["story"] = [{"at": at, "what": what} for at, what in story(session)]
-    return made
 
 
 def _facts(session: Session) -> list[tuple[str, object]]:

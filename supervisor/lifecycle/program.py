@@ -33,6 +33,7 @@ from supervisor.lifecycle import notify
 from supervisor.lifecycle.opening import open_store
 from supervisor.lifecycle.stage_set import make_stages
 from supervisor.lifecycle.standing import Standing
+from supervisor.lifecycle.watch import Watch
 from supervisor.lifecycle.watchdog import Watchdog, watchdog_interval
 from supervisor.pipeline.committer import Committer
 from supervisor.pipeline.journal import record_move
@@ -62,6 +63,7 @@ class Program:
         self.standing = Standing(notify.tell, health, time.monotonic_ns)
         self._activation = activation
         self.began = time.monotonic()
+        self._watch = Watch(reloader, health, self.began)
         self._term: Term | None = None
         self._front: Front | None = None
         self._starting = anyio.CancelScope()
@@ -80,9 +82,11 @@ class Program:
                 token = AdminToken(self.reloader.settings)
                 self.reloader.followers.append(token.follow)
                 await group.start(serve_admin, listen, self._admin_routes(), token, self._activation, name="admin")
+                group.start_soon(self._watch.keep, name="watch")
             with self._starting:
                 self.standing.step("starting the store")
                 async with open_store(self.reloader.settings) as store:
+                    self._watch.store = store
                     if self.reloader.settings.acme.on:
                         self._front = Front(store, self.issuer, self.reloader, self._activation)
                     await self._terms(store)
@@ -91,7 +95,7 @@ class Program:
 
     def _admin_routes(self) -> Routes:
         """Every page of the admin listener; those that need the store answer 503 while there is none."""
-        return {**own_routes(self._facts)}
+        return {**own_routes(self._facts), **self._watch.routes()}
 
     def _facts(self) -> Facts:
         return gather(self.health, time.monotonic() - self.began)
@@ -170,14 +174,15 @@ class Program:
         )
 
     def _told_to(self, committer: Committer) -> Callable[[Move], None]:
-        """Who hears of a committed move: the journal, and clients that wait at the front door."""
-        if self._front is None:
-            return record_move
-        waiter = self._front.enter(committer)
+        """Who hears of a committed move: the journal, the page, and clients that wait at the front door."""
+        hear = self._watch.hear
+        tell = self._front.enter(committer).notify if self._front is not None else None
 
         def committed(move: Move) -> None:
             record_move(move)
-            waiter.notify(move)
+            hear(move)
+            if tell is not None:
+                tell(move)
 
         return committed
 
