@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_der_publ
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from stages.ca.intent import Intent
-from stages.ca.issuer import Issuer, pem
+from stages.ca.issuer import Issuer
 from stages.ca.keys import sign_with
+from stages.ca.pem import pem_block
 from stages.ca.profiles import EXTENDED_KEY_USAGES, KEY_USAGES
 from stages.errors import Refused
 from stages.names import parse_name
@@ -62,7 +63,7 @@ def sign(intent: Intent, issuer: Issuer) -> bytes:
 
 def chain_pem(der: bytes, issuer: Issuer) -> str:
     """What a client gets (RFC 8555 9.1): the certificate, the issuer, those above it; not the root."""
-    return pem(x509.load_der_x509_certificate(der)) + issuer.chain_pem
+    return pem_block("CERTIFICATE", der) + issuer.chain_pem
 
 
 def general_name(text: str) -> x509.GeneralName:

@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 
 from stages.ca.issuer import public_bytes
 from stages.ca.key_policy import KeyPolicy
+from stages.ca.pem import pem_block
 from stages.errors import Refused
 from stages.names import parse_name
 
@@ -36,9 +37,6 @@ PEM_BLOCK: Final = re.compile(
     rb"(?P<base64>[A-Za-z0-9+/=\r\n]+?)"
     rb"-----END (?(new)NEW )CERTIFICATE REQUEST-----\s*"
 )
-PEM_WIDTH: Final = 64
-"""RFC 7468 2."""
-
 HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 
@@ -71,7 +69,13 @@ def check_csr(csr: bytes | str, names: tuple[str, ...], policy: KeyPolicy) -> Ch
 
     Raises Refused("badCSR", <part of the request>, ...) for the first thing that is wrong.
     """
-    request = _load(csr)
+    return _check(_der(csr), names, policy)
+
+
+@lru_cache(maxsize=64)
+def _check(der: bytes, names: tuple[str, ...], policy: KeyPolicy) -> CheckedCsr:
+    """Both the front door and the issue stage ask, a moment apart: a good answer is kept for so long."""
+    request = _load_der(der)
     key = _public_key(request)
     spki_der = public_bytes(key)
     key_type = policy.check(key, spki_der, "badCSR")
@@ -86,9 +90,7 @@ def check_csr(csr: bytes | str, names: tuple[str, ...], policy: KeyPolicy) -> Ch
 
 def csr_pem(der: bytes) -> str:
     """A request's DER as PEM (RFC 7468 7)."""
-    text = base64.b64encode(der).decode("ascii")
-    lines = "\n".join(text[at : at + PEM_WIDTH] for at in range(0, len(text), PEM_WIDTH))
-    return f"-----BEGIN CERTIFICATE REQUEST-----\n{lines}\n-----END CERTIFICATE REQUEST-----\n"
+    return pem_block("CERTIFICATE REQUEST", der)
 
 
 def csr_names(csr: bytes | str) -> tuple[str, ...]:
@@ -103,6 +105,11 @@ def thumbprint(csr: bytes | str) -> str:
 
 
 def _load(csr: bytes | str) -> x509.CertificateSigningRequest:
+    return _load_der(_der(csr))
+
+
+def _der(csr: bytes | str) -> bytes:
+    """The request's DER, which may come as PEM; whether it is a request is still to be seen."""
     if isinstance(csr, str):
         if not csr.isascii():
             raise Refused("badCSR", "csr", "the request is not ASCII")
@@ -112,7 +119,10 @@ def _load(csr: bytes | str) -> x509.CertificateSigningRequest:
     if len(csr) > MAX_CSR_BYTES:
         raise Refused("badCSR", "csr", f"the request is larger than {MAX_CSR_BYTES} bytes")
     # A DER request is a SEQUENCE, whose first byte no text has at its start.
-    der = csr if csr[0] == 0x30 else _from_pem(csr)  # noqa: PLR2004
+    return csr if csr[0] == 0x30 else _from_pem(csr)  # noqa: PLR2004
+
+
+def _load_der(der: bytes) -> x509.CertificateSigningRequest:
     try:
         return x509.load_der_x509_csr(der)
     except x509.InvalidVersion:
@@ -151,19 +161,13 @@ def _check_signature(request: x509.CertificateSigningRequest) -> None:
     try:
         algorithm = request.signature_hash_algorithm
         modern = algorithm is None or isinstance(algorithm, HASHES)
-        valid = modern and _is_signed(request)
+        valid = modern and request.is_signature_valid
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise Refused("badCSR", "signature", "the signature algorithm is not supported") from None
     if not modern:
         raise Refused("badCSR", "signature", "the request must be signed with SHA-256, SHA-384 or SHA-512")
     if not valid:
         raise Refused("badCSR", "signature", "the request is not signed by its own key")
-
-
-@lru_cache(maxsize=64)
-def _is_signed(request: x509.CertificateSigningRequest) -> bool:
-    """Both the front door and the issue stage ask, a moment apart: the costliest answer is kept for so long."""
-    return request.is_signature_valid
 
 
 def _extensions(request: x509.CertificateSigningRequest) -> x509.Extensions:
