@@ -42,4 +42,9 @@ class Response(msgspec.Struct):
     written: Callable[[], None] | None = None
 
 
+def client_address(host: str) -> str:
+    """An address as `Request.peer` has it: IPv4 as such, also where it came in through IPv6 (RFC 4291 2.5.5.2)."""
+    return host.removeprefix("::ffff:") if host.startswith("::ffff:") and "." in host else host
+
+
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]

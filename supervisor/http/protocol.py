@@ -16,7 +16,7 @@ from typing import Final, Protocol, TypeAlias, cast
 import structlog
 
 from supervisor.http.deadline import Deadline
-from supervisor.http.message import Handler, Request, Response
+from supervisor.http.message import Handler, Request, Response, client_address
 from supervisor.http.reading import Phase, Reader, Turn
 from supervisor.http.settings import HttpSettings
 from supervisor.http.writing import CONTINUE, LAST_RESORT, encode
@@ -90,6 +90,16 @@ class Connection(asyncio.Protocol):
             return False
         return bool(reader.turns) or reader.phase is not Phase.IDLE or transport.get_write_buffer_size() > 0
 
+    @property
+    def served(self) -> bool:
+        """Whether it has got an answer."""
+        return self._served
+
+    @property
+    def awaited(self) -> bool:
+        """Whether its first request is still to come, or its handshake."""
+        return not (self._served or self._closing or self._lost or self.busy)
+
     def quiet(self) -> None:
         """The server stops: an idle connection ends now, another one with the answer that is due."""
         if self._transport is not None and not self.busy and not self._closing:
@@ -110,11 +120,9 @@ class Connection(asyncio.Protocol):
         made.set_write_buffer_limits(high=1, low=0)  # told of every byte that the network has not taken
         self._secure = made.get_extra_info("ssl_object") is not None
         peer = made.get_extra_info("peername")
-        self._reader = Reader(str(peer[0]) if peer else "", self._owner.settings, secure=self._secure)
+        self._reader = Reader(client_address(str(peer[0])) if peer else "", self._owner.settings, secure=self._secure)
         if self._full:
             self._reader.refuse(503, "there are too many connections; try again")
-        elif self._owner.stopping:
-            self._finish()
         self._go_on()
 
     def data_received(self, data: bytes) -> None:

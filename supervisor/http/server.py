@@ -36,6 +36,9 @@ _AGAIN: Final = 0.5
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _LAST: Final = 0.5
 """Seconds that the last answers and TLS goodbyes have once nothing is in work any more."""
+_FIRST: Final = 1.0
+"""Seconds that a client which has just connected has for its handshake and its first request when the server stops: it
+could not know, and where systemd holds the socket the next process would have answered it."""
 
 
 async def serve(  # noqa: PLR0913  a program's listener has so many parts, and all but three are named
@@ -54,10 +57,10 @@ async def serve(  # noqa: PLR0913  a program's listener has so many parts, and a
 
     An address is (host, port), or a socket that listens already: its file, where it has one, is its maker's to remove.
 
-    The order: nothing more is accepted, idle connections end, requests in work are answered for `grace` seconds, then
-    everything ends. When it is cancelled everything ends at once. `tls` gives the context for each new connection, None
-    is plain HTTP. `task_status` gets the addresses as they are, with the ports that the system chose for 0. `meter`
-    counts connections, and answers of the server's own.
+    The order: nothing more is accepted, connections that are idle after a request end, new ones have a second to bring
+    theirs, requests in work are answered for `grace` seconds, then everything ends. When it is cancelled everything
+    ends at once. `tls` gives the context for each new connection, None is plain HTTP. `task_status` gets the addresses
+    as they are, with the ports that the system chose for 0. `meter` counts connections, and answers of its own.
 
     Raises Refused("config", `setting`, ...) when an address cannot be listened on.
     """
@@ -158,12 +161,19 @@ class _Server:
 
     async def wind_up(self) -> None:
         """Let what is in work come to its end, for `grace` seconds; the rest has nothing to wait for."""
+        grace = self.settings().grace
+        for connection in tuple(self._connections):
+            if connection.served:
+                connection.quiet()
+        with anyio.move_on_after(min(_FIRST, grace)):
+            while any(connection.awaited for connection in self._connections):
+                await self._change()
         for sock in self._opening.values():
             with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)  # a handshake has no request in it
+                sock.shutdown(socket.SHUT_RDWR)
         for connection in tuple(self._connections):
             connection.quiet()
-        with anyio.move_on_after(self.settings().grace):
+        with anyio.move_on_after(grace):
             while any(connection.busy for connection in self._connections):
                 await self._change()
         with anyio.move_on_after(_LAST):

@@ -93,7 +93,7 @@ SLOW = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
 
 @pytest.mark.parametrize("over_tls", [False, True])
 async def test_a_stop_ends_idle_connections_and_lets_work_end(tmp_path: Path, *, over_tls: bool) -> None:
-    """Idle ones at once, half a handshake too; what is in work is answered, and that was the last on its connection."""
+    """Used ones at once, new ones and half a handshake soon; what is in work is answered, and that was the last."""
     made, slow = Certificates(tmp_path), _Slow()
     tls = ServerTls(made.server, made.server) if over_tls else None
     context = ssl.create_default_context(cafile=made.ca) if over_tls else None
@@ -116,6 +116,22 @@ async def test_a_stop_ends_idle_connections_and_lets_work_end(tmp_path: Path, *,
         slow.release.set()
         (answer,) = await at_work.rest()
         assert (answer.status, answer.body, answer.headers["connection"]) == (200, b"done", "close")
+        with anyio.fail_after(PATIENCE):
+            await door.stopped.wait()
+
+
+@pytest.mark.parametrize("over_tls", [False, True])
+async def test_a_client_that_has_just_connected_is_answered(tmp_path: Path, *, over_tls: bool) -> None:
+    """It could not know of the stop: its first request has a second to come, and the answer is the last."""
+    made = Certificates(tmp_path)
+    tls = ServerTls(made.server, made.server) if over_tls else None
+    context = ssl.create_default_context(cafile=made.ca) if over_tls else None
+    async with open_door(tls=tls, grace=60) as door, await door.connect(context) as new:
+        door.stopping.set()
+        with pytest.raises(OSError):  # noqa: PT011  refused, whatever the loop calls it
+            await door.connect()
+        await new.send(GET)
+        assert [(answer.status, answer.headers["connection"]) for answer in await new.rest()] == [(200, "close")]
         with anyio.fail_after(PATIENCE):
             await door.stopped.wait()
 
