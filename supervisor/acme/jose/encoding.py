@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -95,9 +96,10 @@ def _count_strings(value: dict[str, Any] | list[Any], levels: int, field: str) -
     """How many strings are in it, the names of members among them."""
     if not levels:
         raise AcmeProblem("malformed", f"{field}: {TOO_DEEP}")
-    count, members = 0, value
+    count: int = 0
+    members: Iterable[Any] = value
     if isinstance(value, dict):
-        count, members = len(value), list(value.values())
+        count, members = len(value), value.values()
     for member in members:
         kind = type(member)
         if kind is str:
