@@ -83,7 +83,11 @@ def _write(file: Path, invocation: Invocation, advices: list[Advice]) -> None:
         if variable in invocation.environ:
             raise Refused("config", variable, "it overrides the config file; change it where it is set")
     text = with_concurrency(read_text(file), {advice.queue: advice.advised for advice in advices})
-    load(file, invocation.environ, text)
+    made = load(file, invocation.environ, text).queues
+    for advice in advices:
+        if getattr(made, advice.queue).concurrency != advice.advised:
+            where = f"queues.{advice.queue}.concurrency"
+            raise Refused("config", where, f"it cannot be changed where it stands; set it to {advice.advised} yourself")
     replace(file, text)
 
 

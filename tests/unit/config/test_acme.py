@@ -234,9 +234,8 @@ def test_addresses_and_urls_need_a_restart(tmp_path: Path) -> None:
         'max_body = "1KiB"\nlimits.new_orders.count = 3',
     )
     changes = diff_for_reload(read(tmp_path, ""), new)
-    assert {f"acme.{key}" for key in ("listen", "url", "http_listen", "http_url", "tls")} == set(
-        changes.restart
-    )
+    assert {f"acme.{key}" for key in ("listen", "url", "http_listen", "http_url", "tls")} == set(changes.restart)
     assert {
-        f"acme.{key}" for key in ("wait", "retry_after", "eab_required", "max_body", "limits.new_orders.count")
+        f"acme.{key}"
+        for key in ("nonce_lifetime", "wait", "retry_after", "eab_required", "max_body", "limits.new_orders.count")
     } == set(changes.now)

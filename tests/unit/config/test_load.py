@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.config import ConfigError, Problem, Settings, load, warnings
+from supervisor.config import ConfigError, Problem, Settings, data_dir, load, warnings
 
 ROOT = Path(__file__).parents[3]
 
@@ -265,3 +265,33 @@ def test_password_in_url_is_warned_of(tmp_path: Path) -> None:
 def test_shipped_config_equals_the_defaults(tmp_path: Path) -> None:
     """The config.toml of the repository changes nothing."""
     assert read(tmp_path, "") == read(tmp_path, (ROOT / "config.toml").read_text())
+
+
+def test_text_stands_for_the_file(tmp_path: Path) -> None:
+    """What a file would mean in its place, whether it is there or not."""
+    settings = load(tmp_path / "config.toml", {}, text='[keys]\nblocked_file = "blocked"\n')
+    assert (settings.data_dir, settings.keys.blocked_file) == (tmp_path / "data", tmp_path / "blocked")
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "expected"),
+    [
+        ("", {}, "data"),
+        ('data_dir = "here"\nnames = 7\nbogus = 1\n', {}, "here"),
+        ('data_dir = "here"\n', {"CA_SUPERVISOR__DATA_DIR": "there", "CA_SUPERVISOR__BOGUS": "1"}, "there"),
+    ],
+)
+def test_data_dir_is_found_in_a_file_with_mistakes(
+    tmp_path: Path, text: str, environ: dict[str, str], expected: str
+) -> None:
+    """Who asks the running program why it refuses a file must find it."""
+    (tmp_path / "config.toml").write_text(text)
+    assert tmp_path / expected == data_dir(tmp_path / "config.toml", environ)
+
+
+@pytest.mark.parametrize("text", ["data_dir = 7\n", "data_dir = \n"])
+def test_data_dir_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    """A file that is no TOML, or names no path."""
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(ConfigError):
+        data_dir(tmp_path / "config.toml", {})

@@ -6,7 +6,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from supervisor.config import Changes, Settings, diff_for_reload, effective, load, reloaded
+import pytest
+
+from supervisor.config import Change, Changes, Settings, changes, diff_for_reload, effective, load, reloaded
 from supervisor.config.reference import page, sample
 from supervisor.config.settings import entries
 
@@ -48,6 +50,39 @@ def test_diff_tells_reload_from_restart(tmp_path: Path) -> None:
     assert expected == {key for key in changes.now if not key.startswith("profiles.")}
     assert {"profiles.gone.validity", "profiles.web.validity"} <= set(changes.now)
     assert {"data_dir", "ca.certificate", "ca.key", "ca.chain", "crl.file"} == set(changes.restart)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("", '[crl]\nfile = "/srv/crl.pem"', Changes(("crl.file",), ())),
+        (
+            '[acme]\ntls_names = ["a.example"]',
+            '[acme]\ntls_names = ["b.example"]',
+            Changes(("acme.tls_names",), ()),
+        ),
+        (
+            '[acme]\ntls_names = ["a.example"]',
+            '[acme]\ntls = "files"\ntls_certificate = "a.pem"\ntls_key = "a.key"',
+            Changes((), ("acme.tls", "acme.tls_certificate", "acme.tls_key", "acme.tls_names")),
+        ),
+    ],
+)
+def test_diff_keeps_together_what_belongs_together(tmp_path: Path, old: str, new: str, expected: Changes) -> None:
+    """What is said for another acme.tls or data_dir waits with it for the restart; else a reload takes it."""
+    before, after = read(tmp_path, old), read(tmp_path, new)
+    assert expected == diff_for_reload(before, after)
+    assert expected == diff_for_reload(reloaded(before, after), after)._replace(now=expected.now)
+
+
+def test_changes_have_both_values(tmp_path: Path) -> None:
+    """As config.toml has them; a profile that is not there has none, and passwords are hidden."""
+    old = read(tmp_path, '[store]\nurl = "redis://u:one@localhost"\n')
+    new = read(tmp_path, '[store]\nurl = "redis://u:two@localhost"\n[names]\nallow_domains = ["lan"]\n[profiles.web]\n')
+    found = changes(old, new)
+    assert Change("store.url", *['"redis://u:[hidden]@localhost"'] * 2, restart=True) in found
+    assert Change("names.allow_domains", "[]", '["lan"]', restart=False) in found
+    assert Change("profiles.web.validity", "", '"90d"', restart=False) in found
 
 
 def test_diff_of_equal_settings_is_empty(tmp_path: Path) -> None:

@@ -129,3 +129,21 @@ async def test_a_timer_that_has_nothing_to_watch_ends() -> None:
 def watches(deadlines: Deadlines) -> bool:
     """Whether a timer runs."""
     return deadlines._timer is not None
+
+
+async def test_a_shorter_limit_counts_at_once() -> None:
+    """A reload need not wait for the timer that was set for the old limit."""
+    limit, loop = Limit(), asyncio.get_running_loop()
+    deadlines = Deadlines(limit)
+    deadlines.limit_changed()  # nothing is under way: nothing is to be done
+    workers = [Worker(deadlines, None) for _ in range(2)]
+    await settled()
+    deadlines._begun[workers[0].task] = loop.time() - 30
+    limit.seconds = 20.0
+    deadlines.limit_changed()
+    await settled()
+    assert [worker.ends for worker in workers] == [["CancelledError True 0"], []]
+    assert deadlines._timer is not None
+    assert 19 < deadlines._timer.when() - loop.time() < 20.1
+    workers[1].gate.set()
+    await workers[1].task
