@@ -116,6 +116,11 @@ async def revocations(store: Store) -> list[tuple[str, int, int]]:
     return entries
 
 
+async def count_revoked(store: Store) -> int:
+    """How many certificates are revoked and still on record."""
+    return int(await store.call(store.redis.hlen(store.keys.revoked)))
+
+
 async def next_crl_number(store: Store, at_least: int) -> int:
     """A CRL number higher than any before (RFC 5280 5.2.3), also than `at_least`, which stood in the last file."""
     answer = await store.script("crlnumber.lua", [store.keys.crl_number], [at_least])

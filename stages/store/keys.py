@@ -27,6 +27,7 @@ class Keys:
         self.certificates = f"{prefix}certificates"
         self.revoked = f"{prefix}revoked"
         self.crl_number = f"{prefix}crl-number"
+        self.clock = f"{prefix}clock"
         self.finished = f"{prefix}finished"
         self.groups = f"{prefix}groups"
         self.credentials = f"{prefix}eab"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from supervisor.config.acme import Acme
 from supervisor.config.addresses import Address, tcp_addresses
+from supervisor.config.notices import LOOPBACK, Warnings, host_and_port
 from supervisor.config.settings import Settings
 from supervisor.config.values import format_duration, hide_password
 
@@ -27,6 +29,7 @@ def clashes(settings: Settings) -> Iterator[Clash]:
     yield from _door(settings)
     yield from _admin(settings)
     yield from _listeners(settings)
+    yield from _warnings(settings.warnings)
     if settings.caa.check and not settings.caa.identities:
         yield Clash("caa.identities", ("caa.check",), "must name this CA when caa.check is true")
     if settings.default_profile not in settings.profiles:
@@ -108,6 +111,25 @@ def _listeners(settings: Settings) -> Iterator[Clash]:
             if any(one.overlaps(another) for one in mine for another in theirs):
                 yield Clash(key, (other,), f"has an address and port that {other} has too")
         taken[key] = mine
+
+
+def _warnings(table: Warnings) -> Iterator[Clash]:
+    """What the channels of [warnings] need; nothing secret goes over a network unencrypted."""
+    hook = urlsplit(table.webhook_url)
+    if hook.scheme == "http" and hook.hostname not in LOOPBACK:
+        yield Clash("warnings.webhook_url", (), "must begin with https:// unless its host is this machine")
+    if table.webhook_secret_file and not table.webhook_url:
+        yield Clash("warnings.webhook_secret_file", ("warnings.webhook_url",), "has no effect without a URL")
+    for key in ("mail_from", "smtp"):
+        if bool(table.mail_to) != bool(getattr(table, key)):
+            reason = (
+                "must be set when warnings.mail_to is" if table.mail_to else "has no effect without warnings.mail_to"
+            )
+            yield Clash(f"warnings.{key}", ("warnings.mail_to",), reason)
+    if bool(table.smtp_user) != bool(table.smtp_password_file):
+        yield Clash("warnings.smtp_user", ("warnings.smtp_password_file",), "goes together with smtp_password_file")
+    if table.smtp and table.smtp_tls == "off" and host_and_port(table.smtp)[0] not in LOOPBACK:
+        yield Clash("warnings.smtp_tls", ("warnings.smtp",), 'must not be "off" unless the server is this machine')
 
 
 def _times(settings: Settings) -> Iterator[Clash]:

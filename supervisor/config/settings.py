@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, field_validator
 from pydantic.fields import FieldInfo
 
-from supervisor.config import authority, program
+from supervisor.config import authority, notices, program
 from supervisor.config.acme import Acme, Caa
 from supervisor.config.section import Section, setting
 from supervisor.config.values import ConfigPath, Kind, Str, parse_path
@@ -42,6 +42,7 @@ class Settings(Section):
     shutdown: program.Shutdown = program.Shutdown()
     logs: program.Logs = program.Logs()
     admin: program.Admin = program.Admin()
+    warnings: notices.Warnings = notices.Warnings()
 
     @field_validator("profiles", mode="before")
     @classmethod

@@ -33,6 +33,7 @@ from supervisor.lifecycle import notify
 from supervisor.lifecycle.opening import open_store
 from supervisor.lifecycle.stage_set import make_stages
 from supervisor.lifecycle.standing import Standing
+from supervisor.lifecycle.warned import Warned
 from supervisor.lifecycle.watch import Watch
 from supervisor.lifecycle.watchdog import Watchdog, watchdog_interval
 from supervisor.pipeline.committer import Committer
@@ -63,6 +64,7 @@ class Program:
         self.standing = Standing(notify.tell, health, time.monotonic_ns)
         self._activation = activation
         self.began = time.monotonic()
+        self.warned = Warned(reloader, issuer)
         self._watch = Watch(reloader, health, self.began)
         self._term: Term | None = None
         self._front: Front | None = None
@@ -81,14 +83,17 @@ class Program:
             if listen := self.reloader.settings.admin.listen:
                 token = AdminToken(self.reloader.settings)
                 self.reloader.followers.append(token.follow)
-                await group.start(serve_admin, listen, self._admin_routes(), token, self._activation, name="admin")
+                numbers = self.health.meter.server("admin.listen")
+                await group.start(
+                    serve_admin, listen, self._admin_routes(), token, numbers, self._activation, name="admin"
+                )
                 group.start_soon(self._watch.keep, name="watch")
             with self._starting:
                 self.standing.step("starting the store")
                 async with open_store(self.reloader.settings) as store:
                     self._watch.store = store
                     if self.reloader.settings.acme.on:
-                        self._front = Front(store, self.issuer, self.reloader, self._activation)
+                        self._front = Front(store, self.issuer, self.reloader, self._activation, self.health.meter)
                     await self._terms(store)
             self.health.stop()
             group.cancel_scope.cancel()
@@ -152,7 +157,8 @@ class Program:
 
     async def _hold(self, store: Store, lease: Lease) -> None:
         reloader = self.reloader
-        committer = Committer(store, lease, keep=lambda: reloader.domain.keep)
+        committer = Committer(store, lease, keep=lambda: reloader.domain.keep, meter=self.health.meter)
+        self.health.begin(committer)
         self.standing.step("putting every session where it belongs")
         async with kept(lease):
             await rescue(store, lease, reloader, committer, show=True)
@@ -169,17 +175,19 @@ class Program:
         await term.run(
             self._ready,
             lambda: reloader.settings.shutdown.grace,
-            lambda: sweep(store, lease, reloader, committer),
+            lambda: sweep(store, lease, reloader, committer, self.warned.steady),
             lambda: keep_crl(store, self.issuer, reloader),
+            lambda: self.warned.keep(store),
         )
 
     def _told_to(self, committer: Committer) -> Callable[[Move], None]:
         """Who hears of a committed move: the journal, the page, and clients that wait at the front door."""
-        hear = self._watch.hear
+        hear, count = self._watch.hear, self.health.meter.committed
         tell = self._front.enter(committer).notify if self._front is not None else None
 
         def committed(move: Move) -> None:
             record_move(move)
+            count(move)
             hear(move)
             if tell is not None:
                 tell(move)

@@ -113,6 +113,18 @@ EVENTS: Final[dict[str, Event]] = {
     ),
     "logs.reopened": Event("info", ("file",), "A SIGUSR1 came; the lines from here on are in the file of this name."),
     "logs.not_reopened": Event("error", ("why",), "A SIGUSR1 came; the old log file is still written to."),
+    "warning.raised": Event(
+        "warning",
+        ("name", "severity", "subject", "why", "since"),
+        "Something will go wrong if nobody does anything, or has become an error; docs/warnings.md says what to do.",
+    ),
+    "warning.cleared": Event("info", ("name", "subject", "why", "since"), "A warning is over."),
+    "warning.told": Event("info", ("channel", "raised", "cleared"), "A notice was taken by this channel's server."),
+    "warning.not_told": Event("warning", ("channel", "why"), "A notice was not taken; it is sent again later."),
+    "warning.not_remembered": Event(
+        "warning", ("why",), "What was told cannot be written down; after a restart it is told once more."
+    ),
+    "warning.failed": Event("error", ("what", "why"), "A look, or a channel, failed; the next one comes."),
     "library.message": Event("warning", ("library", "message"), "A library has logged something."),
 }
 

@@ -23,6 +23,8 @@ from stages.store.certificates import next_crl_number, revocations
 from stages.store.store import Store
 from supervisor.config import Settings
 
+_EARLY: Final = 60
+"""Seconds by which a clock may go back without a new CRL."""
 _LOOK: Final = 0.05
 """Seconds between two tries to get the lock: a thread that waits for it could not be cancelled."""
 
@@ -63,12 +65,17 @@ async def write_crl(settings: Settings, issuer: Issuer, store: Store, now: int) 
 
 
 def crl_due(file: Path, renew_before: int, now: int) -> bool:
-    """Whether a new CRL must be written: there is none that can be read, or its nextUpdate is `renew_before` away."""
+    """Whether a new CRL must be written.
+
+    There is none that can be read, its nextUpdate is `renew_before` away, or it was made in the future: the clock was
+    set back, and nobody takes a CRL before its thisUpdate.
+    """
     try:
-        after = _load(file).next_update_utc
+        found = _load(file)
     except Refused:
         return True
-    return after is None or after.timestamp() - renew_before <= now
+    after = found.next_update_utc
+    return after is None or after.timestamp() - renew_before <= now or found.last_update_utc.timestamp() - _EARLY > now
 
 
 def crl_lacks(file: Path, serials: Iterable[str]) -> bool:

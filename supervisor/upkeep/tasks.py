@@ -15,6 +15,7 @@ from supervisor.pipeline.committer import Committer
 from supervisor.reload import Reloader
 from supervisor.upkeep.crl import crl_due, crl_lacks, write_crl
 from supervisor.upkeep.rescue import rescue
+from supervisor.upkeep.steady import Steady
 
 log = structlog.get_logger()
 
@@ -23,13 +24,17 @@ _CRL_LOOK = 60.0
 _EMBEDDED_AGAIN = 1.0
 
 
-async def sweep(store: Store, lease: Lease, reloader: Reloader, committer: Committer) -> None:
-    """Every `recovery.interval`: the recovery scan, and certificates that expired long ago are forgotten."""
+async def sweep(store: Store, lease: Lease, reloader: Reloader, committer: Committer, steady: Steady) -> None:
+    """Every `recovery.interval`: the recovery scan, and certificates that expired long ago are forgotten.
+
+    Forgetting cannot be taken back, so it goes by a time that has held for a day, not by a clock that has just jumped.
+    """
     while True:
         await reloader.sleep(lambda: reloader.settings.recovery.interval)
         try:
             await rescue(store, lease, reloader, committer)
-            await forget_expired(store, int(store.clock() - reloader.settings.done.certificates_keep))
+            if steady.ticked:
+                await forget_expired(store, int(steady.trusted() - reloader.settings.done.certificates_keep))
         except StoreUnavailable:
             continue  # the committer reports the outage; the next sweep comes
         except LeaseLost:

@@ -17,6 +17,7 @@ from stages.store.account_moves import Limit, deactivate, new_account, order, re
 from stages.store.account_records import account_fields, restriction_fields
 from stages.store.accounts import create_credential
 from stages.store.certificates import next_crl_number
+from stages.store.clocks import tick
 from stages.store.door import write_intent
 from stages.store.keys import Keys
 from tests.store.world import CHALLENGE, NOW, World, aid, sid, thumb
@@ -69,6 +70,7 @@ async def full_run(world: World) -> None:
     await world.commit(done, Advance())
     await world.client(moves.revoke("01", 1, NOW))
     await next_crl_number(world.store, 0)
+    await tick(world.store)
     assert await write_intent(world.store, "door", b"", b"{}")
     second = await world.reach(State.DONE, 2)
     await world.commit(second, Retry(9, "later"))

@@ -1,0 +1,50 @@
+"""Puts the warnings together with the program: its settings, its issuer, its clock. For `program` only."""
+
+from __future__ import annotations
+
+import time
+
+from stages.ca.issuer import Issuer
+from stages.store.store import Store
+from supervisor.acme.own_certificate import FOLDER
+from supervisor.reload import Reloader
+from supervisor.upkeep.steady import Steady
+from supervisor.warnings import Warnings
+from supervisor.warnings.gathering import Gatherer
+from supervisor.warnings.watching import Watching
+
+
+def boot_time() -> float:
+    """Seconds since the machine was started, sleep included: nobody sets this clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Warned:
+    """The warnings of one program, over all its terms. Making it raises Refused for a bad file of [warnings].
+
+    Attributes:
+        steady: what knows of clock jumps.
+    """
+
+    def __init__(self, reloader: Reloader, issuer: Issuer) -> None:
+        self.steady = Steady(time.time, boot_time)
+        self._reloader = reloader
+        self._issuer = issuer
+        self._watching = Watching(reloader, time.time)
+
+    @property
+    def warnings(self) -> Warnings:
+        """What holds now, for the admin pages."""
+        return self._watching.warnings
+
+    async def keep(self, store: Store) -> None:
+        """Look at `store` and everything else, and tell, while a term lasts."""
+        settings, issuer = self._reloader.settings, self._issuer
+        gatherer = Gatherer(
+            lambda: self._reloader.settings,
+            store,
+            lambda: (issuer.certificate, *issuer.above),
+            settings.data_dir / FOLDER,
+            self.steady,
+        )
+        await self._watching.keep(gatherer.look)

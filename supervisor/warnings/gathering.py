@@ -1,0 +1,173 @@
+"""Gathers the facts of one look: files in a thread, the store in a few calls. What fails is not known, and no fault.
+
+The cost of a look is bounded: files are read again only when they have changed, certificates page by page.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+import anyio
+from cryptography import x509
+
+from stages.ca.issuer import read_certificates
+from stages.errors import Refused, StoreUnavailable
+from stages.store.certificates import count_revoked
+from stages.store.clocks import Clocks, differs, tick
+from stages.store.health import check_store
+from stages.store.store import Store
+from supervisor.config import Settings
+from supervisor.embedded import store_bytes
+from supervisor.upkeep.crl import Published, read_crl
+from supervisor.upkeep.steady import Steady
+from supervisor.warnings.facts import CrlLook, Disk, Facts, Validity
+from supervisor.warnings.rounds import Rounds
+
+T = TypeVar("T")
+_OF_OUR_OWN: Final = "*.pem"
+
+
+class Gatherer:
+    """Looks at one CA.
+
+    Args:
+        settings: the present ones.
+        store: its store.
+        chain: the CA certificates in use.
+        door: the folder of the ACME server's own certificate.
+        steady: what knows of clock jumps; None for a command, which cannot, and writes no time down.
+        whole: whether each look is a whole round through the certificates; None for none at all.
+    """
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        store: Store,
+        chain: Callable[[], Sequence[x509.Certificate]],
+        door: Path,
+        steady: Steady | None = None,
+        *,
+        whole: bool | None = False,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._chain = chain
+        self._door = door
+        self._steady = steady
+        self._whole = whole
+        self._rounds = Rounds(store)
+        self._crl: tuple[object, Published] | None = None
+        self._was_missing = self._was_lacking = False
+        # A file system that hangs keeps one thread, not one for each look.
+        self._alone = anyio.CapacityLimiter(1)
+
+    async def look(self) -> Facts:
+        """The facts now."""
+        settings, now = self._settings(), int(self._store.clock())
+        clocks = await _known(self._clocks)
+        jump = None
+        if self._steady is not None:
+            self._steady.look()
+            if clocks is not None:
+                self._steady.seen(clocks.last)
+            jump = self._steady.jump()
+        crl, door, disk, size = await anyio.to_thread.run_sync(
+            self._files, settings, abandon_on_cancel=True, limiter=self._alone
+        )
+        check = await _known(lambda: check_store(self._store))
+        rounds = None
+        if self._whole is not None:
+            rounds = self._rounds.whole if self._whole else self._rounds.look
+        return Facts(
+            now=now,
+            chain=_validities(self._chain()),
+            door=door,
+            crl=await self._compare(crl),
+            disk=disk,
+            jump=jump,
+            differs=clocks.differs if clocks else None,
+            certificates=await _known(lambda: rounds(settings.warnings, now)) if rounds else None,
+            weak=check.warnings if check else None,
+            store_bytes=size,
+        )
+
+    async def _clocks(self) -> Clocks:
+        """A command says nothing of when it looked: its host may be another."""
+        return Clocks(0.0, await differs(self._store)) if self._steady is None else await tick(self._store)
+
+    def _files(self, settings: Settings) -> tuple[CrlLook | None, tuple[Validity, ...] | None, Disk | None, int | None]:
+        embedded = settings.store.url == "embedded"
+        size = store_bytes(settings.data_dir) if embedded else 0
+        return self._read_crl(settings), self._read_door(settings), look_at_disk(settings.data_dir), size
+
+    def _read_crl(self, settings: Settings) -> CrlLook | None:
+        """A CRL that is missing counts only when it still is at the next look: the program may be about to write it."""
+        file, early = settings.crl.file, settings.crl.renew_before
+        try:
+            status = file.stat()
+            state = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if self._crl is None or self._crl[0] != state:
+                self._crl = state, read_crl(file)
+        except OSError as error:
+            was, self._was_missing = self._was_missing, True
+            return CrlLook(str(file), 0, early, f"cannot be read: {error.strerror}") if was else None
+        except Refused as refused:
+            return CrlLook(str(file), 0, early, refused.reason)
+        self._was_missing = False
+        return CrlLook(str(file), self._crl[1].next_update, early)
+
+    async def _compare(self, look: CrlLook | None) -> CrlLook | None:
+        """Revocations that are not in the CRL count only at the second look: one may be on its way there."""
+        if look is None or look.problem or self._crl is None:
+            return look
+        revoked = await _known(lambda: count_revoked(self._store))
+        if revoked is None:
+            return None
+        lacking = max(0, revoked - len(self._crl[1].serials))
+        was, self._was_lacking = self._was_lacking, lacking > 0
+        return CrlLook(look.file, look.next_update, look.renew_before, lacking=lacking if was else 0)
+
+    def _read_door(self, settings: Settings) -> tuple[Validity, ...] | None:
+        acme = settings.acme
+        if not acme.on or acme.tls == "off":
+            return ()
+        files: Iterable[Path] = self._door.glob(_OF_OUR_OWN) if acme.tls == "own" else (acme.tls_certificate or Path(),)
+        try:
+            found = [read_certificates(file)[0] for file in files]
+        except (Refused, OSError):
+            return None  # being replaced; a file that stays unreadable keeps the program from starting
+        newest = sorted(_validities(found, "the ACME server's certificate"), key=lambda one: one.not_after)[-1:]
+        return tuple(newest)
+
+
+async def _known(ask: Callable[[], Awaitable[T]]) -> T | None:
+    """What an asynchronous call says; None while the store cannot be asked."""
+    try:
+        return await ask()
+    except (StoreUnavailable, Refused):
+        return None
+
+
+def look_at_disk(folder: Path) -> Disk | None:
+    """The file system of a folder; None where that cannot be asked."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return None
+    return Disk(
+        str(folder), found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, found.f_files, found.f_favail
+    )
+
+
+def _validities(certificates: Sequence[x509.Certificate], called: str = "") -> tuple[Validity, ...]:
+    return tuple(
+        Validity(
+            called or f"the CA certificate {one.subject.rfc4514_string()}",
+            int(one.not_valid_before_utc.timestamp()),
+            int(one.not_valid_after_utc.timestamp()),
+        )
+        for one in certificates
+    )
