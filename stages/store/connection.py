@@ -49,13 +49,18 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     wait_aof_timeout: int = 0
 
 
-def connect(settings: StoreSettings) -> Redis:
-    """A client that opens its connections when it needs them; raises Refused("config", "store.url", ...)."""
+def connect(settings: StoreSettings, protocol: int | None = None) -> Redis:
+    """A client that opens its connections when it needs them; raises Refused("config", "store.url", ...).
+
+    With `protocol` 3 (RESP3) the server can tell things that nobody has asked for.
+    """
     options: dict[str, Any] = {
         "decode_responses": False,
         "socket_timeout": None,
         "retry": Retry(NoBackoff(), 0),
     }
+    if protocol is not None:
+        options["protocol"] = protocol
     options["socket_connect_timeout"] = settings.connect_timeout
     if settings.username:
         options["username"] = settings.username

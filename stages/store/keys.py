@@ -34,6 +34,7 @@ class Keys:
         self.blocked = f"{prefix}blocked-keys"
         self.reads = f"{prefix}reads"
         self.door = f"{prefix}door-certificate"
+        self.restored = f"{prefix}restored"
         self.wake = f"{prefix}wake"
 
     def session(self, session: str) -> str:

@@ -20,6 +20,7 @@ from stages.store.certificates import next_crl_number
 from stages.store.clocks import tick
 from stages.store.door import write_intent
 from stages.store.keys import Keys
+from stages.store.loading import Mark, write_mark
 from tests.store.world import CHALLENGE, NOW, World, aid, sid, thumb
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +73,7 @@ async def full_run(world: World) -> None:
     await next_crl_number(world.store, 0)
     await tick(world.store)
     assert await write_intent(world.store, "door", b"", b"{}")
+    await write_mark(world.store, Mark(backup="ab", made=NOW, at=NOW, whole=True))
     second = await world.reach(State.DONE, 2)
     await world.commit(second, Retry(9, "later"))
     await world.client(moves.cancel(await world.submit(3), Problem("unauthorized", "no"), 9))

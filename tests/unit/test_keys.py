@@ -22,6 +22,7 @@ LITERALS = {
     "blocked": "blocked-keys",
     "reads": "reads",
     "door": "door-certificate",
+    "restored": "restored",
     "wake": "wake",
 }
 
