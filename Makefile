@@ -1,5 +1,6 @@
 # Every command of the project. Each target sets up what it needs, with hashes: .venv is made from requirements/dev.txt,
-# .venv-clients from requirements/clients.txt: the ACME clients that the tests and the demo run.
+# .venv-clients from requirements/clients.txt: the ACME clients that the tests and the demo run; .venv-binary from
+# requirements/binary.txt: what builds the one-file program.
 # `make PYTHON=python3.13 test` takes another Python.
 
 PYTHON ?= python3
@@ -8,6 +9,10 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 CLIENTS := .venv-clients
 CLIENTS_READY := $(CLIENTS)/.ready
+# The Python that is built into the one-file program: the system's, which gets security updates, where there is one.
+BINARY_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
+TOOLS := .venv-binary
+TOOLS_READY := $(TOOLS)/.ready
 DEMO_CLIENT := $(if $(shell command -v lego),,$(CLIENTS_READY))
 CODE := supervisor stages tests packaging benchmarks
 # Most tests wait for processes: one worker for each core, which takes the tests of one file after the other.
@@ -16,10 +21,10 @@ LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/bin/pip-compile --quiet --gen
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clients test check lint cover bench torture fuzz soak run lock dist clean
+.PHONY: help demo clients test test-packaging check lint cover bench torture fuzz soak run lock binary clean
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) $(DEMO_CLIENT) ## Watch two certificates being issued, in about ten seconds, in a temporary directory.
 	@$(PY) packaging/demo.py
@@ -28,6 +33,9 @@ clients: $(CLIENTS_READY) ## Bring certbot, for the tests with real ACME clients
 
 test: $(READY) $(CLIENTS_READY) ## Run all tests.
 	@$(PY) -m pytest -q $(PARALLEL)
+
+test-packaging: $(READY) $(CLIENTS_READY) binary ## Run the tests of what is installed: the one-file program on a bare Debian, as root.
+	@$(PY) -m pytest -q tests/packaging
 
 check: lint cover ## Run all that CI demands: format, lint, types, import rules, and the tests with branch coverage.
 
@@ -59,12 +67,13 @@ lock: $(READY) ## Bring requirements/*.txt to the newest versions that pyproject
 	@$(LOCK) --upgrade -o requirements/run.txt pyproject.toml
 	@$(LOCK) --upgrade --extra dev -c requirements/run.txt -o requirements/dev.txt pyproject.toml
 	@$(LOCK) --upgrade -o requirements/clients.txt requirements/clients.in
+	@$(LOCK) --upgrade -o requirements/binary.txt requirements/binary.in
 
-dist: $(READY) $(DEMO_CLIENT) ## Build dist/ca-supervisor: the program and all it needs in one file, and try it.
-	@sh packaging/dist.sh $(PY)
+binary: $(TOOLS_READY) ## Build dist/ca-supervisor: the program and all it needs, Python too, in one executable file.
+	@$(TOOLS)/bin/python packaging/binary/build.py
 
 clean: ## Remove .venv and everything that was built.
-	rm -rf $(VENV) $(CLIENTS) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf $(VENV) $(CLIENTS) $(TOOLS) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
 
 $(READY): requirements/dev.txt pyproject.toml packaging/venv.sh
 	@sh packaging/venv.sh $(PYTHON) $(VENV) requirements/dev.txt .
@@ -72,4 +81,8 @@ $(READY): requirements/dev.txt pyproject.toml packaging/venv.sh
 
 $(CLIENTS_READY): requirements/clients.txt packaging/venv.sh
 	@sh packaging/venv.sh $(PYTHON) $(CLIENTS) requirements/clients.txt
+	@touch $@
+
+$(TOOLS_READY): requirements/binary.txt packaging/venv.sh
+	@sh packaging/venv.sh $(BINARY_PYTHON) $(TOOLS) requirements/binary.txt
 	@touch $@
