@@ -95,7 +95,8 @@ async def _accept(listening: socket.socket, answer: Answering) -> None:
         with client:
             free -= 1
             try:
-                if free >= 0 and _may_ask(client):
+                told = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+                if free >= 0 and may_ask(told, os.geteuid()):
                     with anyio.move_on_after(TIME_LIMIT):
                         await _serve(client, answer)
             except OSError:
@@ -112,10 +113,12 @@ async def _accept(listening: socket.socket, answer: Answering) -> None:
             group.start_soon(serve, client)
 
 
-def _may_ask(client: socket.socket) -> bool:
-    """The program's own user and root; the socket's mode says so too, and this does not hang on modes."""
-    told = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return _CREDENTIALS.unpack(told)[1] in {0, os.geteuid()}
+def may_ask(credentials: bytes, own: int) -> bool:
+    """Whether a process with these credentials may ask: those of user `own` and of root.
+
+    The socket's mode says so too, and this does not hang on modes.
+    """
+    return _CREDENTIALS.unpack(credentials)[1] in {0, own}
 
 
 async def _serve(client: socket.socket, answer: Answering) -> None:

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from stages.errors import Refused
-from supervisor.cli.tuning import replace, with_concurrency
+from supervisor.cli.invocation import Invocation
+from supervisor.cli.tuning import _write, replace, with_concurrency
+from supervisor.control.advice import Advice
+
+ISSUE = Advice("issue", 2, 40, 1.0, 1.0, 9.0, 1.0, "the wait is long")
 
 
 @pytest.mark.parametrize(
@@ -66,3 +70,15 @@ def test_replacing_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         replace(tmp_path / "config.toml", "new")
     assert refused.value.field == str(tmp_path / "config.toml")
+
+
+def test_what_the_environment_overrides_is_not_written(tmp_path: Path) -> None:
+    """The variable is named, and the file stays."""
+    file = tmp_path / "config.toml"
+    file.write_text("# mine\n")
+    variable = "CA_SUPERVISOR__QUEUES__ISSUE__CONCURRENCY"
+    with pytest.raises(Refused) as refused:
+        _write(file, Invocation({variable: "2"}, lambda: 0.0, bytes), [ISSUE])
+    assert (refused.value.field, file.read_text()) == (variable, "# mine\n")
+    _write(file, Invocation({}, lambda: 0.0, bytes), [ISSUE])
+    assert file.read_text() == "# mine\n\n[queues.issue]\nconcurrency = 40\n"
