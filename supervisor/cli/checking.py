@@ -16,6 +16,7 @@ from supervisor.cli.founding import described
 from supervisor.cli.invocation import Invocation, shared
 from supervisor.config import ConfigError, Problem, Settings, effective, warnings
 from supervisor.http.tls import ServerTls
+from supervisor.warnings.channels import channels
 
 
 @click.command("check-config")
@@ -47,6 +48,7 @@ def check_config(invocation: Invocation, diff: bool, running: bool) -> None:  # 
         _check(problems, lambda: ServerTls(certificate, key))
     _check(problems, lambda: Domain(settings))
     _check(problems, lambda: store_settings(settings, "unix:///"))
+    _check(problems, lambda: channels(settings))
     if problems:
         raise ConfigError(problems, file)
     if diff:

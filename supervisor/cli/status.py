@@ -20,9 +20,12 @@ from supervisor.cli import output
 from supervisor.cli.arguments import Duration
 from supervisor.cli.invocation import Invocation, shared
 from supervisor.cli.stores import is_embedded, with_store, work_in
+from supervisor.cli.warning import as_json
+from supervisor.cli.warning import look as see
 from supervisor.config import Settings
 from supervisor.config.values import hide_password
 from supervisor.upkeep.crl import read_crl
+from supervisor.warnings import Concern
 
 TOTALS: Final = ("active", "certificates", "revoked", "retired", "rejected", "quarantined")
 RATES: Final = ("certificates", "retired", "rejected")
@@ -35,6 +38,7 @@ class Sample(msgspec.Struct, frozen=True):
     at: float
     overview: Overview
     check: StoreCheck
+    warnings: tuple[Concern, ...]
 
 
 @click.command()
@@ -42,11 +46,12 @@ class Sample(msgspec.Struct, frozen=True):
 @click.option("--watch", type=Duration(), help="Look twice, this far apart, and show how many finish in a second.")
 @click.pass_obj
 def status(invocation: Invocation, watch: int | None) -> None:
-    """Show queues, what is in flight, supervisors, totals, the CRL and the issuer."""
+    """Show queues, what is in flight, supervisors, totals, the CRL, the issuer and what is warned of."""
     settings = invocation.settings()
 
     async def look(store: Store) -> Sample:
-        return Sample(invocation.clock(), await overview(store), await check_store(store))
+        warnings = await see(settings, store, whole=None)
+        return Sample(invocation.clock(), await overview(store), await check_store(store), warnings)
 
     async def look_twice() -> tuple[Sample, Sample | None]:
         # The store is not held in between: a supervisor must be able to start.
@@ -116,6 +121,7 @@ def _show(invocation: Invocation, settings: Settings, sample: Sample, rates: dic
             "totals": {name: getattr(found, name) for name in TOTALS},
             "crl": crl,
             "issuer": issuer,
+            "warnings": as_json(sample.warnings),
         }
         output.document(made | ({"per_second": rates} if rates is not None else {}))
         return
@@ -138,6 +144,9 @@ def _show(invocation: Invocation, settings: Settings, sample: Sample, rates: dic
     output.line()
     output.line(f"crl: {_in_words(crl, 'next_update', 'next update')}")
     output.line(f"issuer: {_in_words(issuer, 'not_after', 'expires')}")
+    output.line(f"warnings: {len(sample.warnings) or 'none'}")
+    for each in sample.warnings:
+        output.line(f"  {each.severity}: {each.text}")
 
 
 def _crl(file: Path) -> dict[str, Any]:
