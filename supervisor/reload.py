@@ -57,6 +57,11 @@ class Reloader:
         self._taken = anyio.Event()
 
     @property
+    def logs(self) -> Logs:
+        """The log set-up in effect."""
+        return self._logs
+
+    @property
     def settings(self) -> Settings:
         """The settings in effect: those of the last good file, where they did not have to wait for a restart."""
         return self.domain.settings

@@ -7,6 +7,18 @@ pages are given to `serve_admin` as routes; they have `HANDLER_LIMIT` seconds ea
 from supervisor.admin.door import HANDLER_LIMIT, Routes
 from supervisor.admin.facts import Facts, gather
 from supervisor.admin.listener import AdminToken, serve_admin
+from supervisor.admin.metrics.collector import Sources
+from supervisor.admin.metrics.page import metrics_routes
 from supervisor.admin.pages import own_routes
 
-__all__ = ["HANDLER_LIMIT", "AdminToken", "Facts", "Routes", "gather", "own_routes", "serve_admin"]
+__all__ = [
+    "HANDLER_LIMIT",
+    "AdminToken",
+    "Facts",
+    "Routes",
+    "Sources",
+    "gather",
+    "metrics_routes",
+    "own_routes",
+    "serve_admin",
+]

@@ -20,6 +20,7 @@ from supervisor.config.addresses import socket_path, tcp_addresses
 from supervisor.http.activation import Activation
 from supervisor.http.server import serve
 from supervisor.http.settings import HttpSettings
+from supervisor.meter import ServerMeter
 
 log = structlog.get_logger()
 
@@ -75,6 +76,7 @@ async def serve_admin(
     listen: str,
     routes: Routes,
     token: Callable[[], str],
+    meter: ServerMeter,
     activation: Activation,
     *,
     task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
@@ -99,6 +101,7 @@ async def serve_admin(
             on_refused=door.refuse,
             stopping=anyio.Event(),
             setting="admin.listen",
+            meter=meter,
             task_status=_Started(listen, task_status),
         )
 

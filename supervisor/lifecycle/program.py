@@ -25,11 +25,12 @@ from stages.store.moves import Move
 from stages.store.store import Store
 from supervisor import build
 from supervisor.acme.front import Front
-from supervisor.admin import AdminToken, Facts, Routes, gather, own_routes, serve_admin
+from supervisor.admin import AdminToken, Routes, serve_admin
 from supervisor.control.answering import Answerer
 from supervisor.control.listener import serve_control
 from supervisor.http.activation import Activation
 from supervisor.lifecycle import notify
+from supervisor.lifecycle.figures import Figures
 from supervisor.lifecycle.opening import open_store
 from supervisor.lifecycle.stage_set import make_stages
 from supervisor.lifecycle.standing import Standing
@@ -66,6 +67,7 @@ class Program:
         self.began = time.monotonic()
         self.warned = Warned(reloader, issuer)
         self._watch = Watch(reloader, health, self.began)
+        self._figures = Figures(reloader, health, issuer, self.began)
         self._term: Term | None = None
         self._front: Front | None = None
         self._starting = anyio.CancelScope()
@@ -100,10 +102,7 @@ class Program:
 
     def _admin_routes(self) -> Routes:
         """Every page of the admin listener; those that need the store answer 503 while there is none."""
-        return {**own_routes(self._facts), **self._watch.routes()}
-
-    def _facts(self) -> Facts:
-        return gather(self.health, time.monotonic() - self.began)
+        return {**self._figures.routes(), **self._watch.routes()}
 
     async def _keep_pulse(self) -> None:
         """Those who hear each beat: systemd's watchdog, and its status line."""
@@ -178,6 +177,7 @@ class Program:
             lambda: sweep(store, lease, reloader, committer, self.warned.steady),
             lambda: keep_crl(store, self.issuer, reloader),
             lambda: self.warned.keep(store),
+            lambda: self._figures.keep(store),
         )
 
     def _told_to(self, committer: Committer) -> Callable[[Move], None]:

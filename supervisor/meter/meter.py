@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
+from stages.store.moves import Move
 from supervisor.meter.histogram import Histogram
 from supervisor.meter.waits import Waits
 
@@ -135,6 +136,20 @@ class Meter:
         self.issued = 0
         self.retired = 0
         self.terms = 0
+
+    def begin_term(self) -> None:
+        """A lease was taken."""
+        self.terms += 1
+        self.waits.forget()
+
+    def committed(self, move: Move) -> None:
+        """A move of a stage is on disk."""
+        kind = move[0]
+        if kind == "advance":
+            if move[6]:
+                self.issued += 1
+        elif kind == "retire":
+            self.retired += 1
 
     def server(self, setting: str) -> ServerMeter:
         """The numbers of one listener."""

@@ -19,6 +19,11 @@ class Health:
         self.pulse = Pulse()
         self.meter = Meter()
 
+    def begin(self, committer: Committer) -> None:
+        """The lease is held; every session is being put where it belongs."""
+        self.committer = committer
+        self.meter.begin_term()
+
     def serve(self, term: Term) -> None:
         """A term begins."""
         self.term, self.committer = term, term.committer

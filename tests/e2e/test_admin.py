@@ -41,8 +41,12 @@ def number(metrics: str, sample: str) -> float:
 async def test_pages_tell_what_the_program_does(tmp_path: Path) -> None:
     """Under load the pages show the queues, what is in flight, and what was done."""
     async with served(tmp_path, "[queues.testchallenge]\nconcurrency = 2\n") as (ca, program, port):
-        healthy = await fetch(port, "/health")
-        assert (healthy.status, healthy.text) == (200, '{"status":"ok"}\n')
+        healthy = await fetch(port, "/healthz")
+        assert (healthy.status, json.loads(healthy.text)["status"]) == (200, "ok")
+        found = await fetch(port, "/readyz")
+        parts = json.loads(found.text)["parts"]
+        assert (found.status, list(parts)) == (200, ["program", "store", "lease", "recovery", "issuer main"])
+        assert {part["ok"] for part in parts.values()} == {True}
         ca.peer.delay = 3.0
         await ca.submit(5)
         await ca.until_asked(2)
@@ -51,7 +55,7 @@ async def test_pages_tell_what_the_program_does(tmp_path: Path) -> None:
         assert number(metrics, 'queue_in_flight{queue="testchallenge"}') == 2
         assert number(metrics, 'queue_pending{queue="testchallenge"}') == 3
         assert number(metrics, 'queue_concurrency{queue="testchallenge"}') == 2
-        assert number(metrics, 'outcomes_total{queue="makechallenge",outcome="advance"}') == 5
+        assert number(metrics, 'stage_outcomes_total{outcome="advance",queue="makechallenge"}') == 5
         assert number(metrics, "store_available") == number(metrics, "lease_held") == number(metrics, "ready") == 1
         status = json.loads((await fetch(port, "/status")).text)
         assert status["supervisor"] == program.named("lease.taken")[0]["supervisor"]
@@ -60,8 +64,11 @@ async def test_pages_tell_what_the_program_does(tmp_path: Path) -> None:
         ca.peer.delay = 0.0
         await ca.until_done(5)
         after = (await fetch(port, "/metrics")).text
-        assert number(after, 'outcomes_total{queue="issue",outcome="advance"}') == 5
-        assert number(after, "uptime_seconds") > number(metrics, "uptime_seconds")
+        assert number(after, 'stage_outcomes_total{outcome="advance",queue="issue"}') == 5
+        assert number(after, "certificates_issued_total") == 5
+        assert number(after, 'queue_wait_seconds_count{queue="issue"}') == 5
+        plain = json.loads((await fetch(port, "/status")).text)
+        assert plain["uptime"] > status["uptime"]
 
 
 @pytest.mark.anyio
@@ -73,27 +80,28 @@ async def test_health_fails_while_the_program_stops(tmp_path: Path) -> None:
         await ca.until_asked(1)
         program.process.terminate()
         await to_thread.run_sync(program.wait_for, "supervisor.stopping")
-        sick = await fetch(port, "/health")
-        assert (sick.status, json.loads(sick.text)["faults"]) == (503, ["stopping"])
+        sick = await fetch(port, "/readyz")
+        assert (sick.status, json.loads(sick.text)["parts"]["program"]) == (503, {"ok": False, "state": "stopping"})
+        assert (await fetch(port, "/healthz")).status == 200
 
 
 @pytest.mark.anyio
 async def test_only_reading_is_answered(tmp_path: Path) -> None:
-    """GET and HEAD of three pages; everything else gets its error, and the program stays well."""
+    """GET and HEAD of the pages; everything else gets its error, and the program stays well."""
     async with served(tmp_path) as (_, _, port):
-        head = await fetch(port, "/health", "HEAD")
+        head = await fetch(port, "/readyz", "HEAD")
         assert (head.status, head.text) == (200, "")
-        assert "Content-Length: 16" in head.head
-        assert (await fetch(port, "/")).status == 404
-        post = await fetch(port, "/health", "POST")
+        assert "Content-Length: 0" not in head.head
+        assert (await fetch(port, "/health")).status == 404
+        post = await fetch(port, "/healthz", "POST")
         assert post.status == 405
         assert "Allow: GET, HEAD" in post.head
-        body = b"POST /health HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\n"
+        body = b"POST /healthz HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\n"
         assert (await send(port, body)).status == 413
         assert (await send(port, b"\x16\x03\x01 garbage\r\n\r\n")).status == 400
         field = b"GET / HTTP/1.1\r\nhost: localhost\r\na: " + b"a" * LIMITS.max_head + b"\r\n\r\n"
         assert (await send(port, field)).status == 431
-        assert (await fetch(port, "/health")).status == 200
+        assert (await fetch(port, "/healthz")).status == 200
 
 
 @pytest.mark.anyio
@@ -102,11 +110,11 @@ async def test_silent_clients_are_bounded(tmp_path: Path) -> None:
     async with served(tmp_path) as (_, _, port):
         silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(LIMITS.connections)]
         try:
-            assert (await fetch(port, "/health")).status == 503
+            assert (await fetch(port, "/healthz")).status == 503
             for connection in silent:
                 connection.settimeout(10)
                 assert await to_thread.run_sync(connection.recv, 1) == b""
-            assert (await fetch(port, "/health")).status == 200
+            assert (await fetch(port, "/healthz")).status == 200
         finally:
             for connection in silent:
                 connection.close()
@@ -153,7 +161,7 @@ async def test_token_is_asked_for(tmp_path: Path) -> None:
 def ask_socket(path: Path) -> bytes:
     with socket.socket(socket.AF_UNIX) as asking:
         asking.connect(str(path))
-        asking.sendall(b"GET /health HTTP/1.1\r\nhost: any.example.org\r\nconnection: close\r\n\r\n")
+        asking.sendall(b"GET /healthz HTTP/1.1\r\nhost: any.example.org\r\nconnection: close\r\n\r\n")
         return b"".join(iter(lambda: asking.recv(4096), b""))
 
 
@@ -166,11 +174,11 @@ async def test_unix_socket(tmp_path: Path) -> None:
     async with site(tmp_path, f'[admin]\nlisten = "unix:{path}"\n') as ca:
         with await ca.start() as program:
             assert stat.S_IMODE(path.stat().st_mode) == 0o660
-            assert b'{"status":"ok"}' in await to_thread.run_sync(ask_socket, path)
+            assert b'{"status":"ok"' in await to_thread.run_sync(ask_socket, path)
             with Program(ca.config) as second:
                 assert await to_thread.run_sync(second.end) == 3
             assert "another program listens there" in second.named("supervisor.failed")[0]["why"]
-            assert b'{"status":"ok"}' in await to_thread.run_sync(ask_socket, path)
+            assert b'{"status":"ok"' in await to_thread.run_sync(ask_socket, path)
             assert await to_thread.run_sync(program.stop) == 0
         assert not path.exists()
         path.write_text("a file of somebody else")

@@ -36,18 +36,18 @@ async def test_outage_of_an_external_store_is_waited_out(tmp_path: Path) -> None
         async with site(tmp_path / "ca", f'{LOAD}[admin]\nlisten = "127.0.0.1:{port}"\n', url=server.url) as ca:
             ca.peer.delay = 0.2
             with await ca.start() as program:
-                assert (await fetch(port, "/health")).status == 200
+                assert (await fetch(port, "/readyz")).status == 200
                 sessions = await ca.submit(80)
                 await ca.until_asked(30)
                 server.kill()
                 await wait_for(program, "store.lost")
-                sick = await fetch(port, "/health")
+                sick = await fetch(port, "/readyz")
                 assert sick.status == 503
                 assert "store" in sick.text
                 server.start()
                 await wait_for(program, "store.back")
                 await ca.until_done(len(sessions))
-                assert (await fetch(port, "/health")).status == 200
+                assert (await fetch(port, "/readyz")).status == 200
                 await audit_done(ca, sessions, [program])
                 assert await to_thread.run_sync(program.stop) == 0
     assert program.named("stage.failed") == []
