@@ -16,9 +16,11 @@ from supervisor.config.values import (
     LogsTo,
     OptionalPath,
     Prefix,
+    Size,
     Span,
     StoreUrl,
     Str,
+    parse_size,
 )
 
 
@@ -172,8 +174,15 @@ class Logs(Section):
     to: LogsTo = setting(
         "auto",
         'Where lines go: "stdout", "journald" or the path of a file; "auto" is "journald" where standard output is the'
-        " journal's, as under systemd, and \"stdout\" elsewhere.",
+        ' journal\'s, as under systemd, and "stdout" elsewhere.',
         restart=True,
+    )
+    backlog: Size = setting(
+        parse_size("4MiB"),
+        "How much waits for a destination that is slow or full; what comes then is dropped, counted and told of.",
+        restart=True,
+        low=parse_size("64KiB"),
+        high=parse_size("1GiB"),
     )
 
 

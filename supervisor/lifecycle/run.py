@@ -39,7 +39,8 @@ def run(config: Path, environ: Mapping[str, str]) -> int:
         return ExitCode.CONFIG
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a logrotate that comes before the program hears it does no harm
     try:
-        logs = setup(settings.logs.level, settings.logs.format, str(settings.logs.to))
+        table = settings.logs
+        logs = setup(table.level, table.format, str(table.to), backlog=table.backlog)
     except Refused as refused:
         sys.stderr.write(f"error: {refused}\n")
         return ExitCode.CONFIG

@@ -15,7 +15,7 @@ import structlog
 from supervisor.logs.destination import find_form, find_sink
 from supervisor.logs.logger import Logger, Pen, make_logger, set_level
 from supervisor.logs.outlet.file import LogFile
-from supervisor.logs.outlet.output import Output
+from supervisor.logs.outlet.output import BACKLOG, Output
 
 _MOMENT = 1.0
 
@@ -71,7 +71,15 @@ class Logs:
         structlog.reset_defaults()
 
 
-def setup(level: str, form: str, to: str = "stdout", *, fd: int = 1, clock: Callable[[], float] = time.time) -> Logs:
+def setup(
+    level: str,
+    form: str,
+    to: str = "stdout",
+    *,
+    fd: int = 1,
+    backlog: int = BACKLOG,
+    clock: Callable[[], float] = time.time,
+) -> Logs:
     """Log to a destination.
 
     Args:
@@ -79,6 +87,7 @@ def setup(level: str, form: str, to: str = "stdout", *, fd: int = 1, clock: Call
         form: "json", "ecs", "logfmt", "console", or "auto": console on a terminal, JSON elsewhere.
         to: "stdout", "journald", a path, or "auto": journald where standard output is the journal's.
         fd: what "stdout" is.
+        backlog: bytes of lines that wait for a slow destination before lines are dropped.
         clock: unix seconds.
 
     Raises:
@@ -86,7 +95,7 @@ def setup(level: str, form: str, to: str = "stdout", *, fd: int = 1, clock: Call
     """
     sink = find_sink(to, fd)
     pen = Pen(find_form(form, sink), _stamper(clock))
-    pen.output = Output(sink, lambda lines: pen.line("warning", "logs.dropped", {"lines": lines}))
+    pen.output = Output(sink, lambda lines: pen.line("warning", "logs.dropped", {"lines": lines}), backlog)
     logger = make_logger(pen)
     structlog.configure(
         processors=[],

@@ -17,7 +17,7 @@ from typing import Final
 from supervisor.logs.outlet.sink import GoneError, Sink
 
 BACKLOG: Final = 4 << 20
-"""Bytes that may wait."""
+"""Bytes that may wait, where nobody says otherwise."""
 _GATHERED: Final = 256
 """Lines of one turn after which the turn's end is not waited for."""
 _BATCH: Final = 64
@@ -32,15 +32,17 @@ class Output:
     Args:
         sink: the destination.
         lost: makes the line that says how many lines were dropped.
+        limit: bytes that may wait.
 
     Attributes:
         dropped: lines that were lost, since the start.
     """
 
-    def __init__(self, sink: Sink, lost: Callable[[int], bytes]) -> None:
+    def __init__(self, sink: Sink, lost: Callable[[int], bytes], limit: int = BACKLOG) -> None:
         self.sink = sink
         self.dropped = 0
         self._lost = lost
+        self._limit = limit
         self._lock = threading.Lock()
         self._gathered: list[bytes] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -104,11 +106,11 @@ class Output:
         if self._ending.is_set():
             self.dropped += len(lines)
             return
-        if self._is_full and self._size <= BACKLOG // 2:
+        if self._is_full and self._size <= self._limit // 2:
             self._is_full = False
             self._tell()
         for line in lines:
-            if self._is_full or self._size + len(line) > BACKLOG:
+            if self._is_full or self._size + len(line) > self._limit:
                 self._is_full = True
                 self._untold += 1
                 self.dropped += 1

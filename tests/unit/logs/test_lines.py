@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
+import tempfile
 import warnings
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,39 +14,26 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.logs.outlet.output import Output
-from supervisor.logs.outlet.stream import Stream
+from supervisor.logs.logger import Pen
 from supervisor.logs.safety import is_secret, safe_text, safe_value
-from supervisor.logs.setup import Logs, setup
+from tests.unit.logs.lines import Lines
 
-NOW = 1_341_611_126.25
-
-
-class Lines:
-    """A file that the logs go to, and what is in it."""
-
-    def __init__(self, file: Path, form: str = "json", level: str = "info") -> None:
-        self.file = file
-        self.fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        self.logs: Logs = setup(level, form, fd=self.fd, clock=lambda: NOW)
-
-    def read(self) -> list[dict[str, Any]]:
-        """The lines so far."""
-        self.logs.flush()
-        return [json.loads(line) for line in self.file.read_text().splitlines()]
-
-    def close(self) -> None:
-        """End the logs and close the file."""
-        self.logs.close()
-        os.close(self.fd)
-
-
-@pytest.fixture
-def lines(tmp_path: Path) -> Iterator[Lines]:
-    """Logs as JSON in a file."""
-    made = Lines(tmp_path / "log")
-    yield made
-    made.close()
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers(min_value=-(1 << 70), max_value=1 << 70)
+    | st.floats()
+    | st.text()
+    | st.text('ab\\"\x7f\x1b é', max_size=8)
+    | st.binary()
+    | st.lists(st.text())
+    | st.dictionaries(st.sampled_from(("a", "token", "b\n")), st.text())
+    | st.just("-----BEGIN PRIVATE KEY-----")
+    | st.just("x" * 2049)
+)
+KEYS = st.sampled_from(
+    ("session", "attempt", "why", "token", "time", "level", "a b", "é", "queue", "exc_info", "odd\n")
+)
 
 
 def test_line_has_time_level_event_and_fields(lines: Lines) -> None:
@@ -75,6 +61,42 @@ def test_level_is_set_at_run_time_in_existing_loggers(lines: Lines) -> None:
     log.warning("stage.finished", n=3)
     log.error("stage.finished", n=4)
     assert [line["n"] for line in lines.read()] == [2, 4]
+
+
+def test_form_is_set_at_run_time_in_existing_loggers(lines: Lines) -> None:
+    """A reload changes how loggers write that were bound long before."""
+    log = structlog.get_logger().bind(session="ab")
+    log.info("stage.finished", n=1)
+    lines.logs.set_form("logfmt")
+    log.info("stage.finished", n=2)
+    expected = [
+        '{"time":"2012-07-06T21:45:26.250Z","level":"info","event":"stage.finished","session":"ab","n":1}',
+        "time=2012-07-06T21:45:26.250Z level=info event=stage.finished session=ab n=2",
+    ]
+    assert expected == lines.text().splitlines()
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=3), st.dictionaries(KEYS, VALUES, max_size=4))
+def test_quick_way_writes_what_the_careful_one_does(bound: dict[str, Any], fields: dict[str, Any]) -> None:
+    """Whether the fields of a line are looked at together or one by one, the line is the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        lines = Lines(Path(folder) / "log")
+        log = structlog.get_logger().bind(**bound)
+        for _ in range(2):  # the second time, what the first has kept is used
+            log.info("stage.finished", **fields)
+        written = lines.text().splitlines()
+        pen: Pen = lines.logs._pen
+        careful = pen.line("info", "stage.finished", {**bound, **fields}).decode().splitlines()
+        lines.close()
+    assert careful * 2 == written
+    assert all(line.isprintable() and json.loads(line) for line in written)
+
+
+def test_field_cannot_hide_time_level_or_event(lines: Lines) -> None:
+    """A field of such a name is written under another one."""
+    structlog.get_logger().bind(level="x").info("stage.finished", time=1)
+    expected = {"time": "2012-07-06T21:45:26.250Z", "level": "info", "event": "stage.finished", "level_": "x"}
+    assert [{**expected, "time_": 1}] == lines.read()
 
 
 @pytest.mark.parametrize(
@@ -163,7 +185,7 @@ def test_exception_is_one_line_with_a_short_trace(lines: Lines) -> None:
         line["causes"],
         len(line["trace"]),
     ) == ("error", "ValueError: bad\\nvalue", ["KeyError: 'k'"], 8)
-    assert line["trace"][-1].startswith("test_logs.py:")
+    assert line["trace"][-1].startswith("test_lines.py:")
 
 
 def test_value_that_cannot_be_printed_does_not_raise(lines: Lines) -> None:
@@ -192,48 +214,3 @@ def test_library_logging_goes_to_the_same_stream(lines: Lines) -> None:
         first["message"],
     ) == ("library.message", "asyncio", "slow callback\\n")
     assert second["library"] == "py.warnings"
-
-
-@pytest.mark.parametrize("colours", [True, False])
-def test_console_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, colours: bool) -> None:
-    """On a terminal a line is coloured; what it carries is as safe as in JSON."""
-    monkeypatch.setattr(os, "isatty", lambda _: colours)
-    lines = Lines(tmp_path / "log", "auto" if colours else "console")
-    structlog.get_logger().info("stage.finished", session="ab", why="a b\x1b[2J", n=1)
-    lines.close()
-    text = (tmp_path / "log").read_text()
-    assert ("\x1b[36m" in text) is colours
-    assert "\x1b[2J" not in text
-    if not colours:
-        expected = '21:45:26.250 info     stage.finished           session=ab why="a b\\\\x1b[2J" n=1\n'
-        assert expected == text
-
-
-@pytest.mark.parametrize("break_it", [os.close, lambda _: None])
-def test_broken_output_does_not_raise(break_it: Callable[[int], None]) -> None:
-    """A reader that has gone, or a closed descriptor, stops the log and nothing else."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    output = Output(Stream(writer), lambda _: b"")
-    break_it(writer)
-    output.put(b"a\n")
-    output.put(b"b\n")
-    if break_it is not os.close:
-        os.close(writer)
-
-
-def test_slow_reader_does_not_block_and_is_told_what_it_missed() -> None:
-    """Lines wait for a slow reader up to a bound; the rest is counted."""
-    reader, writer = os.pipe()
-    output = Output(Stream(writer), lambda lines: b"lost %d\n" % lines)
-    line = b"x" * 4095 + b"\n"
-    for _ in range(2000):
-        output.put(line)
-    os.set_blocking(reader, True)
-    got = b""
-    while b"lost" not in got[-64:] or not got.endswith(b"\n"):
-        got += os.read(reader, 1 << 20)
-    kept = got.count(line)
-    assert f"lost {2000 - kept}\n".encode() == got[kept * len(line) :]
-    os.close(reader)
-    os.close(writer)
