@@ -52,14 +52,22 @@ async def pending(store: Store, queue: State, count: int) -> list[str]:
     return found[::-1]
 
 
-async def delayed(store: Store, count: int) -> list[tuple[str, float]]:
-    """Sessions that wait for their next try: id and due time (unix seconds), the next due first, over all queues."""
+async def delayed(store: Store, count: int) -> list[str]:
+    """The ids of sessions that wait for their next try, the next due first, over all queues."""
     pipe = store.redis.pipeline(transaction=False)
     for key in store.keys.delayed:
         pipe.zrange(key, 0, count - 1, withscores=True)
     found = [pair for answer in await store.call(pipe.execute()) for pair in answer]
     found.sort(key=lambda pair: float(pair[1]))
-    return [(_text(session), float(due)) for session, due in found[:count]]
+    return [_text(session) for session, _ in found[:count]]
+
+
+async def due_times(store: Store, sessions: Sequence[Session]) -> list[float]:
+    """When each is tried again, unix seconds; 0 for one that is not delayed in the state that it was read in."""
+    pipe = store.redis.pipeline(transaction=False)
+    for session in sessions:
+        pipe.zscore(store.keys.delayed[QUEUES.index(session.state)], session.id)
+    return [float(due or 0) for due in await store.call(pipe.execute())]
 
 
 async def in_flight(store: Store, supervisors: Sequence[str], count: int) -> list[str]:

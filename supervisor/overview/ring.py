@@ -71,7 +71,8 @@ class Ring:
         term, committer = self._health.term, self._health.committer
         self._at = self._clock()
         if term is None or committer is None:
-            self._samples.append(Sample())
+            if self._term is not None:  # before the first term nothing is amiss
+                self._samples.append(Sample())
             return
         if term is not self._term:  # counters begin anew with each term
             self._term, self._before = term, _Totals()

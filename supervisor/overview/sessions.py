@@ -7,7 +7,7 @@ among the newest `LOOKED`, and among those that this program has seen rejected; 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -15,7 +15,7 @@ from cryptography import x509
 
 from stages.session import Session, State
 from stages.store.accounts import read_account
-from stages.store.glances import Glance, Mark, delayed, glances, in_flight, newest, pending
+from stages.store.glances import Glance, Mark, delayed, due_times, glances, in_flight, newest, pending
 from stages.store.keys import QUEUES
 from stages.store.reading import Overview as Counts
 from stages.store.reading import read_whole
@@ -58,22 +58,22 @@ def store_now(at: float, counts: Counts, marks: Sequence[Mark]) -> StoreNow:
 
 async def ids_of(
     store: Store, show: str, marks: Sequence[Mark], rejected: Iterable[str], supervisors: Sequence[str], count: int
-) -> tuple[list[str], Mapping[str, float]]:
-    """The ids of a list, and when those of "retrying" are due; `rejected` are known ones, the newest first."""
+) -> list[str]:
+    """The ids of a list; `rejected` are known ones, the newest first."""
     if show == "newest":
-        return await newest(store, count), {}
+        return await newest(store, count)
     if show == "at-work":
-        return await in_flight(store, supervisors, count), {}
+        return await in_flight(store, supervisors, count)
     if show == "retrying":
-        due = dict(await delayed(store, count))
-        return list(due), due
+        return await delayed(store, count)
     if show == "pending":
-        return [each for queue in QUEUES for each in await pending(store, queue, count)][:count], {}
+        return [each for queue in QUEUES for each in await pending(store, queue, count)][:count]
     if show == "failed":
         among = [mark.session for mark in marks if _failed(mark)]
-        return list(dict.fromkeys([*rejected, *among]))[:count], {}
-    wanted = _undelivered if show == "undelivered" else _waiting
-    return [mark.session for mark in marks if wanted(mark)][:count], {}
+        return list(dict.fromkeys([*rejected, *among]))[:count]
+    if show == "undelivered":  # the longest first: the newest are still on their way
+        return [mark.session for mark in reversed(marks) if _undelivered(mark)][:count]
+    return [mark.session for mark in marks if _waiting(mark)][:count]
 
 
 def _failed(mark: Mark) -> bool:
@@ -88,11 +88,13 @@ def _waiting(mark: Mark) -> bool:
     return mark.live and mark.waiting and mark.state != State.DONE
 
 
-async def rows(store: Store, ids: Sequence[str], due: Mapping[str, float], at_work: Iterable[str]) -> list[SessionRow]:
+async def rows(store: Store, ids: Sequence[str], at_work: Iterable[str]) -> list[SessionRow]:
     """A row for each that is still there; `at_work` are the ids in flight."""
     busy = frozenset(at_work)
-    found = zip(ids, await glances(store, ids), strict=True)
-    return [_row(session, each, due.get(session, 0.0), session in busy) for session, each in found if each is not None]
+    found = [(id_, each) for id_, each in zip(ids, await glances(store, ids), strict=True) if each is not None]
+    live = [each.session for _, each in found if isinstance(each, Glance) and each.session.live]
+    due = dict(zip([session.id for session in live], await due_times(store, live), strict=True)) if live else {}
+    return [_row(id_, each, due.get(id_, 0.0), id_ in busy) for id_, each in found]
 
 
 def _row(id_: str, found: Glance | Garbled, due: float, busy: bool) -> SessionRow:  # noqa: FBT001  one of two facts of the row
@@ -129,7 +131,7 @@ def place_of(session: Session, due: float = 0.0, *, busy: bool = False) -> str:
         return "finished" if session.state is State.DONE else "rejected"
     if busy:
         return "at work"
-    if due or session.attempts:
+    if due:
         return "retrying"
     if session.state is State.DONE and session.waiting:
         return "undelivered"

@@ -145,8 +145,8 @@ class View:
         async def look(store: Store) -> SessionList:
             assert seen is not None  # noqa: S101  the overview has just looked, else `_asked` raises
             others = [each.id for each in seen.store.supervisors]
-            ids, due = await sessions.ids_of(store, show, seen.marks, self._rejected, others, count + 1)
-            made = await sessions.rows(store, ids[:count], due, memory.at_work if memory else ())
+            ids = await sessions.ids_of(store, show, seen.marks, self._rejected, others, count + 1)
+            made = await sessions.rows(store, ids[:count], memory.at_work if memory else ())
             return SessionList(now, show, made, len(ids) > count, seen.store.looked, seen.store.active)
 
         if seen is None:

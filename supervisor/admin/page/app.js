@@ -47,7 +47,7 @@ function showState(found) {
   else if (program && !program.ready) [mood, text] = ["wait", program.faults[0] ?? "starting"];
   tell(mood, text);
   if (program) {
-    setText(by("who"), program.supervisor ? `${safe(found.tree.issuer)} · supervisor ${safe(program.supervisor.slice(0, 8))} · lease ${program.fence} · up ${span(program.uptime)}` : safe(found.tree.issuer));
+    setText(by("who"), program.supervisor ? `${safe(found.tree.issuer)} · supervisor ${safe(program.supervisor)} · lease ${program.fence} · up ${span(program.uptime)}` : safe(found.tree.issuer));
     setText(by("version"), `ca-supervisor ${safe(program.version)}.`);
   }
   setText(by("updated"), clock(found.at));

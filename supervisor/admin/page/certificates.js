@@ -95,7 +95,7 @@ function between(from, to) {
 }
 
 function makeRow() {
-  return el("tr", {}, el("th", { scope: "row" }, el("span")), el("td", {}, el("time"), el("span", { class: "quiet" })), el("td", {}, el("span", { class: "tag" })), el("td", {}, el("code")));
+  return el("tr", {}, el("th", { scope: "row" }, el("span", { class: "names" })), el("td", {}, el("time"), el("span", { class: "quiet" })), el("td", {}, el("span", { class: "tag" })), el("td", {}, el("code")));
 }
 
 function updateRow(node, row, at) {

@@ -96,10 +96,12 @@ export class Plot {
 
   shape(each, top, below) {
     const line = top.map((value, n) => `${n ? "L" : "M"}${this.x(n).toFixed(1)} ${this.y(value).toFixed(1)}`).join("");
+    if (each.kind === "line" && top.every((value) => value === 0)) return svg("g");
     if (each.kind === "line") return svg("path", { class: `line line-${each.class}`, d: line });
+    if (this.stacked && top.every((value, n) => value === (below?.[n] ?? 0))) return svg("g");
     const floor = below ?? top.map(() => 0);
     const back = floor.map((value, n) => `L${this.x(n).toFixed(1)} ${this.y(value).toFixed(1)}`).reverse().join("");
-    return svg("g", {}, svg("path", { class: `area area-${each.class}`, d: `${line}${back}Z` }), svg("path", { class: `line line-${each.class}`, d: line }));
+    return svg("g", {}, svg("path", { class: `area area-${each.class}`, d: `${line}${back}Z` }), this.stacked ? "" : svg("path", { class: `line line-${each.class}`, d: line }));
   }
 
   outages(up) {

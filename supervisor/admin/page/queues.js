@@ -59,6 +59,8 @@ function showFigures(found) {
     });
 }
 
+const milliseconds = (ms) => (ms < 0.1 ? "<0.1 ms" : `${ms < 10 ? ms.toFixed(1) : count(ms)} ms`);
+
 function makeQueue(queue) {
   const n = NAMES.indexOf(queue.queue);
   const fact = (name) => el("div", {}, el("dt", {}, name), el("dd", {}));
@@ -75,7 +77,7 @@ function updateQueue(node, queue) {
   setText(work.children[1], queue.concurrency ? ` of ${count(queue.concurrency)} at work` : " at work");
   bar.firstChild.style.width = `${queue.concurrency ? Math.min(100, (100 * queue.at_work) / queue.concurrency) : 0}%`;
   const values = [count(queue.pending), count(queue.delayed), queue.waiting === null ? "–" : count(queue.waiting),
-    queue.mean_ms === null ? "–" : `${queue.mean_ms < 10 ? queue.mean_ms.toFixed(1) : count(queue.mean_ms)} ms`];
+    queue.mean_ms === null ? "–" : milliseconds(queue.mean_ms)];
   values.forEach((value, n) => {
     setText(facts.children[n].lastChild, value);
     facts.children[n].dataset.zero = value === "0" || value === "–";

@@ -9,13 +9,14 @@ const SHOWS = [
   ["newest", "Newest"], ["at-work", "At work"], ["pending", "Queued"], ["retrying", "Retrying"],
   ["waiting", "Waiting"], ["undelivered", "Undelivered"], ["failed", "Failed"],
 ];
-const ATTENTION = [["failed", "Failed"], ["retrying", "Retrying"], ["undelivered", "Undelivered"]];
+const ATTENTION = [["failed", "Failed"], ["retrying", "Retrying"], ["undelivered", "Undelivered for long"]];
 const EMPTY = {
   newest: "No sessions are on record.", "at-work": "Nothing is at work.", pending: "The queues are empty.",
   retrying: "Nothing is being retried.", waiting: "No session waits for its client.",
   undelivered: "Every certificate has arrived.", failed: "Nothing has failed.",
 };
 const ATTENTION_ROWS = 5;
+const LATE = 600; // seconds after which a certificate ought to have arrived
 const WHOLE_ID = /^[0-9a-f]{64}$/;
 
 let show = "newest";
@@ -73,7 +74,7 @@ function showRows() {
 
 function makeRow(row) {
   return el("tr", {},
-    el("th", { scope: "row" }, el("button", { type: "button", class: "link", click: (event) => open(row.id, event.currentTarget) }), el("code", {}, short(row.id, 8))),
+    el("th", { scope: "row" }, el("button", { type: "button", class: "link names", click: (event) => open(row.id, event.currentTarget) }), el("code", {}, short(row.id, 8))),
     el("td", {}, el("span", { class: "tag" })), el("td"), el("td", { class: "wide" }, el("code")), el("td", { class: "what" }), el("td", { class: "num" }, el("time")));
 }
 
@@ -85,7 +86,7 @@ function updateRow(node, row) {
   place.firstChild.dataset.place = row.place;
   setText(state, row.state);
   setText(account.firstChild, row.account ? short(row.account, 8) : "");
-  setText(last, reason(row));
+  setText(last, `${reason(row)}${row.due ? ` (again in ${span(row.due - list.at)})` : ""}`);
   last.title = safe(row.detail || row.last);
   setText(age.firstChild, row.created ? span(list.at - row.created) : "");
   age.firstChild.dateTime = iso(row.created);
@@ -93,11 +94,12 @@ function updateRow(node, row) {
 
 function reason(row) {
   if (row.detail) return safe(row.error ? `${row.error}: ${row.detail}` : row.detail);
-  if (row.due) return `${safe(row.last)} (again in ${span(row.due - list.at)})`;
   return safe(row.last);
 }
 
 function showAttention(found, overview) {
+  const late = found.undelivered;
+  late.rows = late.rows.filter((row) => row.delivered < late.at - LATE);
   const groups = ATTENTION.map(([kind, label]) => ({ kind, label, ...found[kind] })).filter((group) => group.rows.length);
   const warnings = overview.warnings.length ? [{ kind: "warnings", label: "Warnings", rows: overview.warnings, more: false }] : [];
   const all = [...warnings, ...groups];
@@ -105,7 +107,7 @@ function showAttention(found, overview) {
 }
 
 function makeGroup(group) {
-  if (group.kind === "none") return el("p", { class: "note" }, "Nothing failed, nothing is retried, nothing is undelivered.");
+  if (group.kind === "none") return el("p", { class: "note" }, "Nothing failed, nothing is retried, and no certificate is undelivered for long.");
   return el("div", { class: "group" }, el("h3"), el("ul", { class: "items" }), el("p", { class: "note" }));
 }
 
@@ -115,7 +117,7 @@ function updateGroup(node, group) {
   setText(head, group.label);
   if (group.kind === "warnings") keyed(items, group.rows, (row) => row.what, makeWarning, updateWarning);
   else keyed(items, group.rows, (row) => row.id, makeItem, (item, row) => updateItem(item, row, group));
-  setText(note, group.more ? `More: choose “${group.label}” in the table of sessions.` : "");
+  setText(note, group.more ? "There are more: see the table of sessions." : "");
 }
 
 const makeWarning = () => el("li", { class: "warning" }, el("p", {}, el("b")), el("p", { class: "why" }));
@@ -134,7 +136,7 @@ function updateItem(node, row, group) {
   const [head, why] = node.children;
   setText(head.firstChild, names(row, 1));
   const since = row.last_at ? `${span(group.at - row.last_at)} ago` : "";
-  setText(head.lastChild, row.due ? ` again in ${span(row.due - group.at)}, try ${row.attempts + 1}` : ` ${since}`);
+  setText(head.lastChild, row.due ? ` again in ${span(row.due - group.at)}${row.attempts ? `, try ${row.attempts + 1}` : ""}` : ` ${since}`);
   let text = reason(row);
   if (group.kind === "undelivered") text = row.delivery === "sent" ? "sent, and not confirmed yet" : "issued, and not fetched yet";
   setText(why, text);

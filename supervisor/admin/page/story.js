@@ -49,7 +49,7 @@ function challenge(each) {
     const verdict = attempt.ok ? "proven" : (attempt.error?.detail ?? "not proven");
     const hops = (attempt.hops ?? []).map((hop) => {
       const used = hop.used ? ` at ${hop.used}` : "";
-      const addresses = hop.addresses?.length ? ` of ${hop.addresses.join(", ")}` : "";
+      const addresses = hop.addresses?.some((address) => address !== hop.used) ? `, of ${hop.addresses.join(", ")}` : "";
       return el("li", {}, safe(`${hop.target}${used}${addresses}: ${hop.seen || "nothing seen"}`));
     });
     return el("li", {}, when(attempt.at), el("span", { class: "later" }, `${attempt.took} ms`),
