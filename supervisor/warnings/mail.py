@@ -75,6 +75,9 @@ class Mail:
             raise NotTold(f"the server refuses {codes}") from None
         except smtplib.SMTPResponseException as error:
             raise NotTold(f"the server answers {error.smtp_code}") from None
+        except smtplib.SMTPServerDisconnected:
+            why = f"the connection ended, or nothing was said for {self._settings.timeout:g} s"
+            raise NotTold(why) from None
         except smtplib.SMTPException as error:
             raise NotTold(f"the mail was not taken: {type(error).__name__}") from None
         except OSError as error:
