@@ -31,7 +31,7 @@ def reload_(invocation: Invocation) -> None:
     if invocation.json:
         output.document(as_document(answer))
         return
-    show_changes(answer.changes, empty="nothing has changed")
+    show_changes(answer.changes, empty="no setting has changed; the files that settings name were read again")
     for warning in answer.warnings:
         output.note(f"warning: {warning.key}: {warning.reason}")
     if any(change.restart for change in answer.changes):
