@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from anyio import to_thread
+from cryptography import x509
 
 from tests.e2e.acme.acme_site import AcmeSite, acme_site
 from tests.harness.process import Program
+from tests.harness.web import Web
 
 pytestmark = pytest.mark.anyio
 
@@ -54,3 +56,28 @@ async def test_reload_of_the_door(tmp_path: Path) -> None:
             assert int(answer.header("Retry-After") or "") > 0
             assert (await client.settled(challenge["url"], answer)).json["status"] == "valid"
             await site.stop(program)
+
+
+async def test_reload_moves_the_crl_and_renews_the_own_certificate_at_once(tmp_path: Path) -> None:
+    """What is looked at once a minute is looked at after a reload too, and the CRL that is served is the new one."""
+    async with acme_site(tmp_path, '[crl]\nfile = "one.pem"\n[acme.limits.new_orders]\n# changes\n') as site:
+        with await site.start() as program:
+            await to_thread.run_sync(program.wait_for, "crl.written")
+            client = await site.account()
+            leaf = await client.leaf(await client.issued(site.name()))
+            text = site.config.read_text().replace('file = "one.pem"', f'file = "{tmp_path}/two.pem"')
+            site.config.write_text(
+                text.replace("http_listen", 'tls_names = ["127.0.0.1", "door.example"]\nhttp_listen')
+            )
+            await reload(site, program, "")
+            written = await to_thread.run_sync(program.wait_for, "crl.written")
+            assert (written["file"], written["number"]) == (f"{tmp_path}/two.pem", 2)
+            renewed = await to_thread.run_sync(program.wait_for, "door.certificate_due")
+            assert sorted(renewed["names"]) == ["127.0.0.1", "door.example"]
+            assert (await client.revoke(leaf)).status == 200
+            plain = Web(site.plain, None)
+            crl = x509.load_der_x509_crl((await plain.ask("GET", "/crl/main.crl")).body)
+            assert crl.get_revoked_certificate_by_serial_number(leaf.serial_number) is not None
+            await plain.aclose()
+            await site.stop(program)
+    assert sorted(file.name for file in (tmp_path / "data").glob("one.pem*")) == ["one.pem", "one.pem.lock"]
