@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "accounts": ("accounts:accounts", "List ACME accounts, or end one."),
     "eab": ("external:eab", "Make, list and withdraw credentials for ACME accounts."),
     "status": ("status:status", "Show queues, supervisors and totals."),
+    "top": ("top:top", "Watch queues, throughput and sessions at a terminal."),
     "warnings": ("warning:warnings", "List what will go wrong if nobody does anything, or test who is told."),
     "quarantine": ("status:quarantine", "List the sessions that were set aside, with the reasons."),
     "recover": ("recovering:recover", "Put every session where it belongs, or say what that would do."),

@@ -66,7 +66,7 @@ class Program:
         self._activation = activation
         self.began = time.monotonic()
         self.warned = Warned(reloader, issuer)
-        self._watch = Watch(reloader, health, self.began)
+        self._watch = Watch(reloader, health, lambda: self.warned.warnings, self.began)
         self._figures = Figures(reloader, health, issuer, self.began)
         self._term: Term | None = None
         self._front: Front | None = None

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from stages.store.moves import Move
 from stages.store.store import Store
 from supervisor.admin import Routes
 from supervisor.admin.assets import page_routes
 from supervisor.admin.watching import api_routes
+from supervisor.overview.parts import WarningNow
 from supervisor.overview.ring import Ring, keep_ring
 from supervisor.overview.standing import program_now, queues_in_memory
 from supervisor.overview.view import Memory, View
 from supervisor.reload import Reloader
 from supervisor.term.health import Health
+from supervisor.warnings import Warnings
 
 
 class Watch:
-    """The view of those who look; `store` is set while there is one. `began` is `time.monotonic` at the start."""
+    """The view of those who look.
 
-    def __init__(self, reloader: Reloader, health: Health, began: float) -> None:
+    Args:
+        reloader: holds the settings in effect.
+        health: what is at work.
+        warnings: gives what the program warns of now.
+        began: `time.monotonic` at the start.
+
+    Attributes:
+        store: the store while there is one.
+    """
+
+    def __init__(self, reloader: Reloader, health: Health, warnings: Callable[[], Warnings], began: float) -> None:
         self.store: Store | None = None
         self._health = health
+        self._warnings = warnings
         self._began = began
         self._ring = Ring(health, time.time)
         self._view = View(lambda: self.store, lambda: reloader.settings, self._memory)
@@ -47,4 +61,8 @@ class Watch:
             self._ring.columns(),
             committer is not None and committer.available,
             tuple(committer.held) if committer is not None else (),
+            tuple(
+                WarningNow(each.name, each.severity.value, each.subject, each.text, each.since)
+                for each in self._warnings().current
+            ),
         )

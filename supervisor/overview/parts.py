@@ -212,11 +212,13 @@ class Tree(msgspec.Struct, frozen=True):
 
 
 class WarningNow(msgspec.Struct, frozen=True):
-    """Something that somebody ought to look at."""
+    """Something that somebody ought to look at (docs/warnings.md); `severity` is "warning" or "error"."""
 
-    what: str
-    since: float = 0.0
-    detail: str = ""
+    name: str
+    severity: str
+    subject: str
+    text: str
+    since: int
 
 
 class Overview(msgspec.Struct, frozen=True):

@@ -115,16 +115,19 @@ function updateGroup(node, group) {
   if (group.kind === "none") return;
   const [head, items, note] = node.children;
   setText(head, group.label);
-  if (group.kind === "warnings") keyed(items, group.rows, (row) => row.what, makeWarning, updateWarning);
+  if (group.kind === "warnings") keyed(items, group.rows, (row) => `${row.name} ${row.subject}`, makeWarning, updateWarning);
   else keyed(items, group.rows, (row) => row.id, makeItem, (item, row) => updateItem(item, row, group));
   setText(note, group.more ? "There are more: see the table of sessions." : "");
 }
 
-const makeWarning = () => el("li", { class: "warning" }, el("p", {}, el("b")), el("p", { class: "why" }));
+const makeWarning = () => el("li", {}, el("p", {}, el("span", { class: "tag" }), el("span", { class: "quiet" })), el("p", { class: "told" }));
 
 function updateWarning(node, row) {
-  setText(node.firstChild.firstChild, safe(row.what));
-  setText(node.lastChild, `${safe(row.detail)}${row.since ? ` (since ${moment(row.since)})` : ""}`);
+  const [head, text] = node.children;
+  setText(head.firstChild, row.name.replaceAll("_", " "));
+  head.firstChild.dataset.place = row.severity;
+  setText(head.lastChild, ` since ${moment(row.since)}`);
+  setText(text, safe(row.text));
 }
 
 function makeItem(row) {
