@@ -141,7 +141,7 @@ class _Server:
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
         self._connections: set[Connection] = set()
-        self._opening: dict[asyncio.Task[None], socket.socket] = {}
+        self._opening: dict[asyncio.Task[None], tuple[socket.socket, Connection]] = {}
         self._changed = asyncio.Event()
         self._full = False
 
@@ -168,9 +168,10 @@ class _Server:
         with anyio.move_on_after(min(_FIRST, grace)):
             while any(connection.awaited for connection in self._connections):
                 await self._change()
-        for sock in self._opening.values():
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        for sock, connection in self._opening.values():
+            if connection.awaited:  # a request may be in work before the loop has told of the end of the handshake
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
         for connection in tuple(self._connections):
             connection.quiet()
         with anyio.move_on_after(grace):
@@ -182,7 +183,7 @@ class _Server:
 
     async def end(self) -> None:
         """End whatever is left, and come back when nothing is."""
-        for sock in self._opening.values():
+        for sock, _ in self._opening.values():
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
         while self._connections or self._opening:
@@ -245,7 +246,7 @@ class _Server:
         self._connections.add(connection)
         self._meter.open = len(self._connections)
         task = self._loop.create_task(self._open(sock, connection))
-        self._opening[task] = sock
+        self._opening[task] = sock, connection
         task.add_done_callback(self._opened)
 
     def _opened(self, task: asyncio.Task[None]) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,7 +28,14 @@ class Program:
         raw: every line as it came, without its newline.
     """
 
-    def __init__(self, config: Path, extra: Mapping[str, str] | None = None, argv: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        config: Path,
+        extra: Mapping[str, str] | None = None,
+        argv: list[str] | None = None,
+        *,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
         self.events: list[dict[str, Any]] = []
         self.other: list[str] = []
         self.raw: list[bytes] = []
@@ -42,6 +49,7 @@ class Program:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            pass_fds=pass_fds,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
