@@ -1,5 +1,6 @@
 import pytest
 
+from tests.harness import log_tools
 from tests.harness.clients.here import lacking
 
 
@@ -11,5 +12,5 @@ def anyio_backend() -> str:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tell which tests were left out because this machine lacks what they run."""
-    for client, why in lacking().items():
-        terminalreporter.write_line(f"without the tests of {client}: {why}")
+    for tool, why in (lacking() | log_tools.lacking()).items():
+        terminalreporter.write_line(f"without the tests of {tool}: {why}")
