@@ -122,7 +122,8 @@ class _Reader:
         await self._store.call(redis.initialize())
         connection = redis.connection
         assert connection is not None  # noqa: S101  a client of one connection has it from here on
-        connection._parser.set_invalidation_push_handler(self._hear)  # noqa: SLF001  redis-py has no other way to it
+        parser: Any = connection._parser  # noqa: SLF001  redis-py has no other way to what the server tells
+        parser.set_invalidation_push_handler(self._hear)
         await self._do("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", self._keys.prefix)
         await self._store.call(redis.script_load(scripts.source("dump.lua")))
 

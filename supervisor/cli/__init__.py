@@ -43,6 +43,8 @@ COMMANDS: Final = {
     "quarantine": ("status:quarantine", "List the sessions that were set aside, with the reasons."),
     "recover": ("recovering:recover", "Put every session where it belongs, or say what that would do."),
     "fsck": ("fsck:fsck", "Look whether sessions, queues, certificates and the CRL keep the laws."),
+    "backup": ("backup:backup", "Write all of the CA into one file, or verify one."),
+    "restore": ("backup:restore", "Put a backup into an empty data directory."),
     "doctor": ("doctor:doctor", "Look whether this host can be trusted with a CA."),
 }
 

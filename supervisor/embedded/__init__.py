@@ -4,7 +4,7 @@ The server listens on a unix socket below the data directory and nowhere else, p
 before it answers (`appendfsync always`), and never outlives the program. Linux only.
 """
 
-from supervisor.embedded.owner import EmbeddedError, socket_path, store_bytes
+from supervisor.embedded.owner import EmbeddedError, refuse_unfinished, socket_path, store_bytes
 from supervisor.embedded.report import AofReport
 from supervisor.embedded.server import Embedded, embedded_store, store_for_command
 
@@ -13,6 +13,7 @@ __all__ = [
     "Embedded",
     "EmbeddedError",
     "embedded_store",
+    "refuse_unfinished",
     "socket_path",
     "store_bytes",
     "store_for_command",

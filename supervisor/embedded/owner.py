@@ -28,6 +28,19 @@ class EmbeddedError(Exception):
         self.held_by = held_by
 
 
+UNFINISHED: Final = ".restoring"
+"""Lies in a data directory while a backup is put into it, and after a restore that was broken off."""
+
+
+def refuse_unfinished(data_dir: Path) -> None:
+    """Refuse a data directory in which a restore was broken off: what is there is no whole CA.
+
+    Raises EmbeddedError.
+    """
+    if (data_dir / UNFINISHED).exists():
+        raise EmbeddedError(f"data_dir: a restore into {data_dir} was never finished; run it again")
+
+
 def store_dir(data_dir: Path) -> Path:
     """Where the server keeps its files; absolute."""
     return data_dir.absolute() / "store"
@@ -63,8 +76,9 @@ def prepare(data_dir: Path) -> None:
     """Make the directories, for the owner's eyes only.
 
     Raises:
-        EmbeddedError: they cannot be made, or the socket's path would be too long.
+        EmbeddedError: they cannot be made, the socket's path would be too long, or a restore was broken off.
     """
+    refuse_unfinished(data_dir)
     path = socket_path(data_dir)
     if len(os.fsencode(path)) > SOCKET_LIMIT:
         raise EmbeddedError(

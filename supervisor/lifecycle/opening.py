@@ -13,6 +13,7 @@ import structlog
 from stages.errors import StoreUnavailable
 from stages.store.connection import StoreSettings
 from stages.store.health import check_store
+from stages.store.loading import check_whole
 from stages.store.store import Store
 from supervisor import build
 from supervisor.config import Settings
@@ -79,8 +80,11 @@ async def _check(store: Store, address: StoreSettings, began: float) -> None:
         log.warning("store.warning", reason=reason)
     if address.wait_aof_timeout and not found.has_waitaof:
         store.settings = build.without_wait(address)
+    mark = await check_whole(store)
     took = round(time.monotonic() - began, 3)
     log.info("store.ready", server=found.server, version=found.version, took=took)
+    if mark is not None:
+        log.info("store.restored", backup=mark.backup, made=mark.made, at=mark.at)
 
 
 def _tell_about(embedded: Embedded) -> None:

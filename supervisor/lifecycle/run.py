@@ -18,6 +18,7 @@ from supervisor import build
 from supervisor.build import Domain
 from supervisor.config import ConfigError, load
 from supervisor.config.load import warnings
+from supervisor.embedded import refuse_unfinished
 from supervisor.exit_codes import ExitCode
 from supervisor.http.activation import Activation, take_passed
 from supervisor.lifecycle.failures import exit_code, flatten
@@ -52,6 +53,7 @@ def run(config: Path, environ: Mapping[str, str]) -> int:
         activation.check(settings)
         if activation.texts:
             log.info("supervisor.activated", sockets=activation.texts)
+        refuse_unfinished(settings.data_dir)
         domain = Domain(settings)
         issuer = build.issuer(settings, int(time.time()))
         reloader = Reloader(config, environ, domain, logs)

@@ -47,6 +47,11 @@ EVENTS: Final[dict[str, Event]] = {
         "error", ("why", "moves"), "The store cannot be reached, or its server ended; everything waits for it."
     ),
     "store.back": Event("info", ("after_s", "pid"), "The store answers again, or its server was started again."),
+    "store.restored": Event(
+        "info",
+        ("backup", "made", "at"),
+        "The store was restored at `at` from the backup `backup`, which shows it as it was at `made` (unix times).",
+    ),
     "lease.taken": Event(
         "info", ("supervisor", "fence"), "This supervisor owns the store; `fence` rises with every lease."
     ),
