@@ -199,4 +199,5 @@ class Admin(Section):
         None,
         "A file whose first line is the token that whoever asks must show (Bearer, or the password of Basic); empty for"
         " none. A reload reads it again.",
+        follows="admin.listen",
     )

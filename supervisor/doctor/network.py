@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,7 @@ from stages.challenges.evidence import Fault
 from stages.challenges.resolving import DnsResolver, read_server
 from stages.challenges.systemfiles import SystemFiles
 from supervisor.config import Settings
-from supervisor.config.addresses import tcp_addresses
+from supervisor.config.addresses import socket_path, tcp_addresses
 from supervisor.doctor.finding import Finding, error, note, ok, warning
 
 _NO_NAME: Final = "doctor.invalid"
@@ -71,6 +72,8 @@ def _listener(key: str, text: str, *, running: bool) -> Finding:
         return ok(key, "none")
     if running:
         return ok(key, f"{text}, a supervisor runs")
+    if (path := socket_path(text)) is not None:
+        return _socket_file(key, text, path)
     for host, port in tcp_addresses(text):
         try:
             with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
@@ -81,6 +84,20 @@ def _listener(key: str, text: str, *, running: bool) -> Finding:
         except OSError as failure:
             where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             return error(key, f"{where} cannot be used: {failure.strerror}", _ADVICE.get(failure.errno or 0, _OTHER))
+    return ok(key, f"{text} is free")
+
+
+def _socket_file(key: str, text: str, path: Path) -> Finding:
+    """A unix socket can be made there; the file of a process that is gone will be replaced."""
+    folder = path.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        advice = "make it for the user that runs the program; under systemd RuntimeDirectory= does"
+        return error(key, f"{folder} is no directory that can be written to", advice)
+    if path.exists() and not path.is_socket():
+        return error(key, f"{path} is there and is no socket", "move it away, or name another path")
+    with socket.socket(socket.AF_UNIX) as asking:
+        if path.exists() and asking.connect_ex(str(path)) == 0:
+            return error(key, f"{path} is listened on by another program", "end it, or name another path")
     return ok(key, f"{text} is free")
 
 

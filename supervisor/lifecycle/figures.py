@@ -8,6 +8,7 @@ from stages.ca.issuer import Issuer
 from stages.store.store import Store
 from supervisor.acme.own_certificate import FOLDER
 from supervisor.admin import Facts, Routes, Sources, gather, metrics_routes, own_routes
+from supervisor.lifecycle.warned import Warned
 from supervisor.reload import Reloader
 from supervisor.term.health import Health
 from supervisor.upkeep.census import Census
@@ -16,10 +17,11 @@ from supervisor.upkeep.census import Census
 class Figures:
     """The pages of one program; `began` is `time.monotonic` at its start."""
 
-    def __init__(self, reloader: Reloader, health: Health, issuer: Issuer, began: float) -> None:
+    def __init__(self, reloader: Reloader, health: Health, issuer: Issuer, warned: Warned, began: float) -> None:
         self._reloader = reloader
         self._health = health
         self._issuers = (issuer,)
+        self._warned = warned
         self._began = began
         self._census = Census(lambda: reloader.settings, reloader.settings.data_dir / FOLDER)
 
@@ -31,8 +33,8 @@ class Figures:
             issuers=lambda: self._issuers,
             clock=time.time,
             logs=lambda: (self._reloader.logs.dropped, self._reloader.logs.queued),
-            undelivered=lambda: None,
-            warnings=dict,
+            undelivered=lambda: self._warned.undelivered,
+            warnings=lambda: self._warned.by_rule,
         )
         return {**own_routes(self._facts), **metrics_routes(sources)}
 

@@ -67,7 +67,7 @@ class Program:
         self.began = time.monotonic()
         self.warned = Warned(reloader, issuer)
         self._watch = Watch(reloader, health, lambda: self.warned.warnings, self.began)
-        self._figures = Figures(reloader, health, issuer, self.began)
+        self._figures = Figures(reloader, health, issuer, self.warned, self.began)
         self._term: Term | None = None
         self._front: Front | None = None
         self._starting = anyio.CancelScope()

@@ -11,6 +11,7 @@ from supervisor.reload import Reloader
 from supervisor.upkeep.steady import Steady
 from supervisor.warnings import Warnings
 from supervisor.warnings.gathering import Gatherer
+from supervisor.warnings.rules import RULES
 from supervisor.warnings.watching import Watching
 
 
@@ -36,6 +37,18 @@ class Warned:
     def warnings(self) -> Warnings:
         """What holds now, for the admin pages."""
         return self._watching.warnings
+
+    @property
+    def by_rule(self) -> dict[str, bool]:
+        """Whether a warning holds now, by the name of its rule."""
+        holding = {concern.name for concern in self._watching.warnings.current}
+        return {name: name in holding for name in RULES}
+
+    @property
+    def undelivered(self) -> int | None:
+        """Certificates that nobody has fetched in time, as of the last whole round; None before the first."""
+        facts = self._watching.facts
+        return facts.certificates.undelivered_count if facts is not None and facts.certificates is not None else None
 
     async def keep(self, store: Store) -> None:
         """Look at `store` and everything else, and tell, while a term lasts."""

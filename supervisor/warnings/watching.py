@@ -32,6 +32,7 @@ class Watching:
 
     Attributes:
         warnings: what holds now.
+        facts: what the last look has seen; None before the first.
     """
 
     def __init__(self, reloader: Reloader, clock: Callable[[], float]) -> None:
@@ -40,6 +41,7 @@ class Watching:
         self._data_dir = reloader.settings.data_dir
         before = recall(self._data_dir)
         self.warnings = Warnings(before.current)
+        self.facts: Facts | None = None
         self._remembered = _gist(before.current, before.told)
         self._telling = Telling(
             lambda: reloader.settings, lambda: self._channels, lambda: self.warnings.current, before.told, clock
@@ -76,6 +78,7 @@ class Watching:
         except Exception:
             log.exception("warning.failed", what="look")
             return
+        self.facts = facts
         record(self.warnings.update(judge(facts, self._reloader.settings.warnings, self.warnings.known)))
         self._remember()
         self._telling.looked()

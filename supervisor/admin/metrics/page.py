@@ -6,15 +6,17 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+import anyio
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector, generate_latest
 from prometheus_client.openmetrics import exposition
+from prometheus_client.registry import Collector
 
 from supervisor.admin.door import Routes
 from supervisor.admin.metrics.collector import Numbers, Sources
 from supervisor.http.message import Request, Response
 
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
-_openmetrics: Callable[[CollectorRegistry], bytes] = exposition.generate_latest
+_openmetrics: Callable[[Collector], bytes] = exposition.generate_latest
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
@@ -25,12 +27,26 @@ def metrics_routes(sources: Sources) -> Routes:
     ProcessCollector(registry=registry)
 
     async def metrics(request: Request) -> Response:
+        # The numbers are read here, at one moment; writing them takes longer, and stops nobody.
+        taken = _Taken(list(registry.collect()))
         if wants_openmetrics(request.headers.get("accept", "")):
-            text = _openmetrics(registry)
+            text = await anyio.to_thread.run_sync(_openmetrics, taken)
             return Response(HTTPStatus.OK, text, [("Content-Type", OPENMETRICS)])
-        return Response(HTTPStatus.OK, generate_latest(registry), [("Content-Type", TEXT)])
+        text = await anyio.to_thread.run_sync(generate_latest, taken)
+        return Response(HTTPStatus.OK, text, [("Content-Type", TEXT)])
 
     return {"/metrics": metrics}
+
+
+class _Taken(Collector):
+    """Metrics that were collected before."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> list[Metric]:
+        """Those."""
+        return self._families
 
 
 def wants_openmetrics(accept: str) -> bool:

@@ -1,16 +1,13 @@
 """The literal table of every metric: a public interface, kept true by tests. `collector` fills it in.
 
-The table in docs/metrics.md is made by `python -m supervisor.admin.metrics.table`.
+The table in docs/metrics.md is made by `python -m supervisor.admin.metrics.reference`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 PREFIX: Final = "ca_supervisor_"
-BEGIN: Final = "<!-- the table of metrics begins -->"
-END: Final = "<!-- the table of metrics ends -->"
 
 
 class Metric(NamedTuple):
@@ -113,28 +110,3 @@ def exposed(name: str, kind: str) -> tuple[str, ...]:
     if kind == "histogram":
         return f"{whole}_bucket", f"{whole}_count", f"{whole}_sum"
     return (f"{whole}_total",) if kind == "counter" else (whole,)
-
-
-def table() -> str:
-    """The table of docs/metrics.md."""
-    lines = ["| metric | kind | labels | what it says |", "|---|---|---|---|"]
-    for name, metric in METRICS.items():
-        shown = PREFIX + name + ("_total" if metric.kind == "counter" else "")
-        labels = " ".join(f"`{label}`" for label in metric.labels)
-        lines.append(f"| `{shown}` | {metric.kind} | {labels} | {metric.says} |")
-    lines += [
-        f"| `{name}` | {'counter' if name.endswith('_total') else 'gauge'} |  | of the process |" for name in PROCESS
-    ]
-    return "\n".join(lines)
-
-
-def with_table(text: str) -> str:
-    """The page with its table made anew."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
-
-
-if __name__ == "__main__":
-    PAGE = Path("docs/metrics.md")
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,34 @@ async def test_no_server_is_one_line() -> None:
     """Who has no ACME server is not asked for anything."""
     assert levels(await check_door(Settings(), NOW)) == {"acme": Level.OK}
     assert levels(check_listeners(Settings(), running=False)) == {"admin.listen": Level.OK}
+
+
+def test_unix_socket_of_the_admin_listener(tmp_path: Path) -> None:
+    """Its folder must be there; what a dead process has left is no trouble, a living one and another file are."""
+
+    def found(path: Path) -> str:
+        [finding] = check_listeners(Settings.model_validate({"admin": {"listen": f"unix:{path}"}}), running=False)
+        return f"{finding.level.value}: {finding.seen}"
+
+    file, name = tmp_path / "file", tmp_path / "admin.sock"
+    file.touch()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(name))
+        left_over = found(name)
+        listener.listen()
+        assert [
+            found(tmp_path / "none" / "admin.sock"),
+            found(file),
+            found(tmp_path / "new.sock"),
+            left_over,
+            found(name),
+        ] == [
+            f"error: {tmp_path}/none is no directory that can be written to",
+            f"error: {file} is there and is no socket",
+            f"ok: unix:{tmp_path}/new.sock is free",
+            f"ok: unix:{name} is free",
+            f"error: {name} is listened on by another program",
+        ]
 
 
 @pytest.mark.parametrize(
