@@ -39,7 +39,7 @@ class DebianRoot:
 
     def command(self, *words: str, user: str = "root") -> list[str]:
         """What runs a command in it; the process that is started becomes the command's."""
-        return ["unshare", "--mount", "sh", "-c", _ENTER, "sh", str(self.path), *_as(user), *words]
+        return ["unshare", "--mount", "sh", "-c", _ENTER, "sh", str(self.path), *self._as(user), *words]
 
     def run(
         self, *words: str, env: Mapping[str, str] | None = None, user: str = "root", code: int = 0, seconds: float = 60
@@ -55,6 +55,13 @@ class DebianRoot:
     def files(self, folder: str) -> list[str]:
         """The paths below a folder, as the Debian has them, sorted; hidden ones too."""
         return sorted(f"/{path.relative_to(self.path)}" for path in (self.path / folder.lstrip("/")).rglob("*"))
+
+    def _as(self, user: str) -> list[str]:
+        """What goes before a command of one of its users (passwd(5))."""
+        lines = (self.path / "etc" / "passwd").read_text().splitlines()
+        ids = {name: (uid, gid) for name, _, uid, gid, *_ in (line.split(":") for line in lines)}
+        uid, gid = ids[user]
+        return [] if uid == "0" else ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
 
 
 def bare(cache: Path) -> Path:
@@ -84,10 +91,6 @@ def copy(made: Path, folder: Path) -> DebianRoot:
     """A Debian of one's own in `folder`, which is made. A copy-on-write file system shares the files."""
     subprocess.run(["cp", "--archive", "--reflink=auto", str(made), str(folder)], check=True)
     return DebianRoot(folder)
-
-
-def _as(user: str) -> list[str]:
-    return [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
 
 
 def _mirror(suite: str) -> Mirror:
