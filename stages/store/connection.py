@@ -124,6 +124,11 @@ def _meaning(error: exceptions.ResponseError) -> Exception | None:
         return LeaseLost("the lease is not ours any more")
     if isinstance(error, exceptions.NoPermissionError) or text.startswith(_FORBIDDEN):
         return Refused("config", "store.username", f"the user lacks a permission (docs/operation.md): {text}")
+    if isinstance(error, exceptions.ClusterCrossSlotError) or any(words in text for words in _SCATTERED):
+        return Refused("config", "store.prefix", f"a cluster needs one with a hash tag, such as {{ca}}: ({text})")
+    if isinstance(error, exceptions.AskError):  # MOVED too
+        why = "this node of the cluster does not have the keys; store.url must lead to the one that has"
+        return StoreUnavailable(f"store: {why} ({text})")
     if isinstance(error, _UNABLE) or text.startswith(_UNABLE_TEXTS):
         return StoreUnavailable(f"store: {text}")
     return None
@@ -134,6 +139,8 @@ _UNABLE = (exceptions.OutOfMemoryError, exceptions.ReadOnlyError, exceptions.Clu
 _UNABLE_TEXTS = ("MISCONF ", "BUSY ", "NOREPLICAS ", "OOM ", "READONLY ", "WAITAOF cannot be used")
 _FORBIDDEN = ("ACL failure in script", "The user executing the script can't")
 """What a script says of a forbidden command or key: Valkey and Redis 7.2, Redis 7.0."""
+_SCATTERED = ("do not hash to the same slot", "a non local key in a cluster node")
+"""What a script says of keys in several slots."""
 _PASSING = (9, 10)
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED: the server's to mend, no setting of ours is wrong."""
 
