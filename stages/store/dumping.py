@@ -24,8 +24,11 @@ from stages.store.connection import connect
 from stages.store.keys import Keys
 from stages.store.store import Store
 
-PAUSE: Final = 5000
-"""Milliseconds after which the server lets writers go on by itself, should this process die while they are paused."""
+PAUSE: Final = 2000
+"""Milliseconds after which the server lets writers go on by itself, should this process die while they are paused.
+
+The shortest lease, which is renewed after a third of its time, outlives it.
+"""
 _PAGE: Final = 1000
 _AT_ONCE: Final = 64
 """Keys in one script call: the server does nothing else meanwhile."""

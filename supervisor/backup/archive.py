@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from stages.errors import Refused
 from supervisor.backup import manifest as described
-from supervisor.backup.encryption import MAGIC, Decrypting, Encrypting, is_encrypted
+from supervisor.backup.encryption import MAGIC, Decrypting, Encrypting, Passphrase, is_encrypted
 from supervisor.backup.manifest import Manifest, Member
 from supervisor.backup.sealing import Gzip, Write, check_seal
 
@@ -27,12 +27,14 @@ class Writer:
 
     Args:
         write: takes the bytes of the file.
-        passphrase: encrypts it, "" for not.
+        passphrase: encrypts it; None for not.
         made: unix time for the members.
         random_bytes: the random source of salt and nonce.
     """
 
-    def __init__(self, write: Write, passphrase: str, made: int, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, write: Write, passphrase: Passphrase | None, made: int, random_bytes: Callable[[int], bytes]
+    ) -> None:
         self.members: list[Member] = []
         self._made = made
         self._outer = Encrypting(write, passphrase, random_bytes) if passphrase else None
@@ -62,9 +64,9 @@ class Writer:
 
 
 class Backup:
-    """A backup that was made: `verify` first, then `each`. `passphrase` is "" for none."""
+    """A backup that was made: `verify` first, then `each`."""
 
-    def __init__(self, file: BinaryIO, where: str, passphrase: str) -> None:
+    def __init__(self, file: BinaryIO, where: str, passphrase: Passphrase | None) -> None:
         self._file = file
         self._where = where
         self._passphrase = passphrase

@@ -34,13 +34,34 @@ def is_encrypted(start: bytes) -> bool:
     return start.startswith(MAGIC)
 
 
+def scrypt(passphrase: bytes, salt: bytes) -> bytes:
+    """The key of a passphrase."""
+    return Scrypt(salt=salt, length=32, n=_N, r=_R, p=_P).derive(passphrase)
+
+
+class Passphrase:
+    """What a backup is encrypted with; a key that was derived once is kept. `derive` is `scrypt` but in tests."""
+
+    def __init__(self, text: str, derive: Callable[[bytes, bytes], bytes] = scrypt) -> None:
+        self._text = text.encode()
+        self._derive = derive
+        self._keys: dict[bytes, bytes] = {}
+
+    def cipher(self, header: bytes) -> AESGCM:
+        """The cipher of a file with this header."""
+        salt = header[len(MAGIC) : len(MAGIC) + _SALT]
+        if salt not in self._keys:
+            self._keys[salt] = self._derive(self._text, salt)
+        return AESGCM(self._keys[salt])
+
+
 class Encrypting:
     """Encrypts what is written; without `close` the result cannot be read."""
 
-    def __init__(self, write: Write, passphrase: str, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(self, write: Write, passphrase: Passphrase, random_bytes: Callable[[int], bytes]) -> None:
         self._write = write
         self._header = MAGIC + random_bytes(_SALT) + random_bytes(_NONCE)
-        self._cipher = AESGCM(_key(passphrase, self._header))
+        self._cipher = passphrase.cipher(self._header)
         self._held = bytearray()
         self._number = 0
         write(self._header)
@@ -68,13 +89,13 @@ class Decrypting(io.RawIOBase):
     Raises Refused("malformed", where, ...) for a wrong passphrase, and for a file that was changed or cut off.
     """
 
-    def __init__(self, file: BinaryIO, passphrase: str, where: str) -> None:
+    def __init__(self, file: BinaryIO, passphrase: Passphrase, where: str) -> None:
         self._file = file
         self._where = where
         self._header = file.read(HEADER_BYTES)
         if len(self._header) < HEADER_BYTES or not is_encrypted(self._header):
             raise Refused("malformed", where, "it was cut off")
-        self._cipher = AESGCM(_key(passphrase, self._header))
+        self._cipher = passphrase.cipher(self._header)
         self._next = file.read(CHUNK + _TAG)
         self._number = 0
         self._clear = b""
@@ -105,11 +126,6 @@ class Decrypting(io.RawIOBase):
             raise Refused("malformed", self._where, reason) from None
         self._number += 1
         return clear
-
-
-def _key(passphrase: str, header: bytes) -> bytes:
-    salt = header[len(MAGIC) : len(MAGIC) + _SALT]
-    return Scrypt(salt=salt, length=32, n=_N, r=_R, p=_P).derive(passphrase.encode())
 
 
 def _nonce(header: bytes, number: int, *, last: bool) -> bytes:

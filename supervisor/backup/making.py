@@ -16,9 +16,11 @@ from msgspec.structs import replace
 
 from stages.ca.issuer import read_certificates, spki_sha256
 from stages.store.dumping import Dumped, dump
+from stages.store.loading import check_whole
 from stages.store.store import Store
 from supervisor.backup import contents
 from supervisor.backup.archive import Writer
+from supervisor.backup.encryption import Passphrase
 from supervisor.backup.manifest import STORE, Authority, Manifest, Member
 from supervisor.config import Settings
 from supervisor.version import VERSION
@@ -32,16 +34,17 @@ async def make(
     config: Path,
     store: Store,
     write: Callable[[bytes], object],
-    passphrase: str,
+    passphrase: Passphrase | None,
     random_bytes: Callable[[int], bytes],
 ) -> Manifest:
     """Write a backup of the CA whose settings `config` holds; what it says of itself comes back.
 
     Raises:
-        Refused: a file cannot be read, or the store has a key that is nobody's here.
+        Refused: a file cannot be read, the store has a key of a strange type, or was never restored to its end.
         StoreUnavailable: the store went away.
         OSError: `write` failed.
     """
+    await check_whole(store)
     certificate = read_certificates(settings.ca.certificate)[0]
     named = list(contents.files(settings, config))  # what is missing is found before the long part
     writer = Writer(write, passphrase, int(store.clock()), random_bytes)

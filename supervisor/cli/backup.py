@@ -15,6 +15,7 @@ from stages.errors import Refused
 from stages.store.store import Store
 from supervisor.backup.archive import Backup, open_backup
 from supervisor.backup.config_file import put, with_data_dir
+from supervisor.backup.encryption import Passphrase
 from supervisor.backup.making import make
 from supervisor.backup.manifest import CONFIG, Manifest
 from supervisor.backup.restoring import Restored
@@ -43,7 +44,7 @@ def backup(invocation: Invocation, file: str, *, force: bool, verify: bool, pass
 
     The keys of the CA come as they are: one in plain text makes FILE as secret as the key.
     """
-    passphrase = read_secret(passphrase_file, PASSPHRASE)
+    passphrase = _passphrase(passphrase_file)
     if verify:
         with open_backup(Path(file)) as read:
             manifest = Backup(read, file, passphrase).verify()
@@ -60,7 +61,7 @@ def backup(invocation: Invocation, file: str, *, force: bool, verify: bool, pass
             manifest = anyio.run(work, to)
     except OSError as error:  # of standard output: a file's are told by `target`
         raise Refused("malformed", file, f"cannot be written: {error.strerror}") from None
-    _warn(manifest, encrypted=bool(passphrase))
+    _warn(manifest, encrypted=passphrase is not None)
     if file == STDOUT:
         return
     _show(invocation, manifest, f"wrote {file}")
@@ -82,7 +83,7 @@ def restore(invocation: Invocation, file: Path, into: Path | None, passphrase_fi
     Never run a restored CA beside the one that the backup was made of.
     """
     with open_backup(file) as read:
-        packed = Backup(read, str(file), read_secret(passphrase_file, PASSPHRASE))
+        packed = Backup(read, str(file), _passphrase(passphrase_file))
         manifest = packed.verify()
         text = next(data for member, data in packed.each(manifest) if member.name == CONFIG)
         if into is not None:
@@ -105,6 +106,10 @@ def restore(invocation: Invocation, file: Path, into: Path | None, passphrase_fi
             done = anyio.run(put_back, packed, manifest, settings, connect, invocation.clock)
             undo.pop_all()
     _tell(invocation, manifest, done, config, differs=not written and config.read_bytes() != text, settings=settings)
+
+
+def _passphrase(file: Path | None) -> Passphrase | None:
+    return Passphrase(read_secret(file, PASSPHRASE)) if file else None
 
 
 def _usual(invocation: Invocation) -> Path:
