@@ -22,6 +22,7 @@ from supervisor.exit_codes import ExitCode
 COMMANDS: Final = {
     # name            module and object       what it does
     "init": ("founding:init", "Make the CA: a root, an intermediate, and config.toml when there is none."),
+    "rotate": ("rotating:rotate", "Make a new intermediate from the root's key, beside the present one."),
     "check-config": ("checking:check_config", "Check config.toml and show the settings in effect."),
     "run": ("running:run", "Run the supervisor until it is told to stop."),
     "reload": ("reloading:reload_", "Have the running supervisor read its settings again, and say what came of it."),

@@ -1,4 +1,4 @@
-"""Putting numbers of slots into a config file, and leaving everything else as it is."""
+"""Putting values into a config file, and leaving everything else as it is."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from stages.errors import Refused
+from supervisor.cli.editing import edit, replace, with_values
 from supervisor.cli.invocation import Invocation
-from supervisor.cli.tuning import _write, replace, with_concurrency
-from supervisor.control.advice import Advice
 
-ISSUE = Advice("issue", 2, 40, 1.0, 1.0, 9.0, 1.0, "the wait is long")
+CONCURRENCY = {"queues.issue.concurrency": 40}
 
 
 @pytest.mark.parametrize(
@@ -41,15 +40,15 @@ ISSUE = Advice("issue", 2, 40, 1.0, 1.0, 9.0, 1.0, "the wait is long")
         ),
     ],
 )
-def test_concurrency_is_all_that_changes(text: str, expected: str) -> None:
+def test_the_value_is_all_that_changes(text: str, expected: str) -> None:
     """However the file says it, comments and order stay."""
-    assert expected == with_concurrency(text, {"issue": 40})
+    assert expected == with_values(text, CONCURRENCY)
 
 
 def test_the_whole_sample_keeps_its_comments() -> None:
     """config.toml as `init` writes it changes in one line."""
     before = (Path(__file__).parents[3] / "config.toml").read_text()
-    after = with_concurrency(before, {"testchallenge": 200})
+    after = with_values(before, {"queues.testchallenge.concurrency": 200})
     changed = [pair for pair in zip(before.splitlines(), after.splitlines(), strict=True) if pair[0] != pair[1]]
     assert changed == [("concurrency = 64", "concurrency = 200")]
 
@@ -78,7 +77,7 @@ def test_what_the_environment_overrides_is_not_written(tmp_path: Path) -> None:
     file.write_text("# mine\n")
     variable = "CA_SUPERVISOR__QUEUES__ISSUE__CONCURRENCY"
     with pytest.raises(Refused) as refused:
-        _write(file, Invocation({variable: "2"}, lambda: 0.0, bytes), [ISSUE])
+        edit(Invocation({variable: "2"}, lambda: 0.0, bytes), file, CONCURRENCY)
     assert (refused.value.field, file.read_text()) == (variable, "# mine\n")
-    _write(file, Invocation({}, lambda: 0.0, bytes), [ISSUE])
+    edit(Invocation({}, lambda: 0.0, bytes), file, CONCURRENCY)
     assert file.read_text() == "# mine\n\n[queues.issue]\nconcurrency = 40\n"
