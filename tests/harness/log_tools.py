@@ -39,6 +39,7 @@ _TOOLS: Final[dict[str, Callable[[], str]]] = {
     "journald": _no_journald,
     "jq": _program("jq", "jq"),
     "lnav": _program("lnav", "lnav"),
+    "logrotate": _program("logrotate", "logrotate"),
     "mounts": _no_namespace,
     "rsyslog": _program("rsyslogd", "rsyslog"),
 }

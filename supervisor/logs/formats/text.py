@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
-from structlog.processors import LogfmtRenderer
 
 _COLOURS: Final = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
 _EVENT_WIDTH: Final = 24
 _Given = tuple[str, str, dict[str, Any]]
+
+_encode: Final = msgspec.json.Encoder().encode
+_wants_quotes: Final = re.compile(r'[ "=\n]|\A\Z').search
 
 
 class Console:
@@ -33,7 +36,7 @@ class Console:
         paint, (level, event, context) = self._paint, head
         whole = {**context, **fields}
         trace = whole.pop("trace", [])
-        texts = " ".join(f"{paint(key, '36')}={_plain(value)}" for key, value in whole.items())
+        texts = " ".join(f"{paint(key, '36')}={_value(value)}" for key, value in whole.items())
         if self._bare:
             start = event
         else:
@@ -47,7 +50,7 @@ class Console:
 
 
 class Logfmt:
-    """key=value, in the order time, level, event, fields; lists and tables are JSON.
+    """key=value, in the order time, level, event, fields. What wants quotation marks is a JSON string.
 
     Args:
         bare: as in `Console`.
@@ -55,31 +58,33 @@ class Logfmt:
 
     def __init__(self, *, bare: bool = False) -> None:
         self._bare = bare
-        self._render = LogfmtRenderer(bool_as_flag=False)
 
-    def head(self, level: str, event: str, context: dict[str, Any]) -> _Given:
-        """Just what is given."""
-        return level, event, context
+    def head(self, level: str, event: str, context: dict[str, Any]) -> str:
+        """What stands between the time and the fields."""
+        return pairs({"event": event, **context} if self._bare else {"level": level, "event": event, **context})
 
-    def line(self, stamp: str, head: _Given, fields: dict[str, Any], _body: bytes) -> bytes:
+    def line(self, stamp: str, head: str, fields: dict[str, Any], _body: bytes) -> bytes:
         """One line."""
-        level, event, context = head
-        whole = {} if self._bare else {"time": stamp, "level": level}
-        pairs = {"event": event, **context, **fields}.items()
-        whole |= {_key(key): _json(value) if isinstance(value, list | dict) else value for key, value in pairs}
-        return (self._render(None, "", whole) + "\n").encode("utf-8", "backslashreplace")
+        start = head if self._bare else f"time={stamp} {head}"
+        return (f"{start} {pairs(fields)}\n" if fields else f"{start}\n").encode("utf-8", "backslashreplace")
 
 
-def _key(key: str) -> str:
-    """A key without what would end it."""
-    return "".join("_" if char in ' "=' else char for char in key)
+def pairs(fields: dict[str, Any]) -> str:
+    """Fields as key=value; a list or a table is JSON in a string, a key keeps nothing that would end it."""
+    found = []
+    for key, value in fields.items():
+        name = key if not _wants_quotes(key) else re.sub(r'[ "=\n]', "_", key)
+        kind = type(value)
+        if kind is str and not _wants_quotes(value):
+            found.append(f"{name}={value}")
+        else:
+            text = _value(value)
+            found.append(f"{name}={_value(text) if kind is list or kind is dict else text}")
+    return " ".join(found)
 
 
-def _plain(value: Any) -> str:
-    if isinstance(value, str) and value and not set(' "=') & set(value):
+def _value(value: Any) -> str:
+    """A text as it is, where it needs no quotation marks; anything else as JSON."""
+    if type(value) is str and not _wants_quotes(value):
         return value
-    return _json(value)
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return _encode(value).decode()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from anyio import to_thread
 
+from tests.e2e.logs.page import blocks
 from tests.harness.journal import Journal, journald
 from tests.harness.process import Program
 from tests.harness.site import Site, site
@@ -37,6 +38,20 @@ def command(ca: Site) -> list[str]:
     return [sys.executable, "-m", "supervisor", "run", "--config", str(ca.config)]
 
 
+def page(journal: Journal, line: str, session: str) -> str:
+    """What a command of docs/logs.md prints."""
+    assert line.startswith("journalctl ")
+    done = subprocess.run(
+        journal.inside("sh", "-c", line),
+        env={"PATH": "/usr/bin:/bin", "SESSION": session},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    return done.stdout
+
+
 @pytest.mark.anyio
 async def test_lines_are_found_by_their_fields(tmp_path: Path, journal: Journal) -> None:
     """By event, by session, by priority and by identifier; standard output stays empty."""
@@ -59,6 +74,10 @@ async def test_lines_are_found_by_their_fields(tmp_path: Path, journal: Journal)
     assert {"validation.finished", "stage.finished", "certificate.issued"} == set(events)
     assert journal.find("--priority=warning", "--identifier=ca-supervisor") == []
     assert journal.find("--identifier=ca-supervisor")[-1]["CA_EVENT"] == "supervisor.stopped"
+    story, certificates, alarming = (page(journal, line, first) for line in blocks("sh")[0].splitlines())
+    assert "certificate.issued" in story
+    assert sorted(sessions) == sorted(json.loads(line)["CA_SESSION"] for line in certificates.splitlines())
+    assert "ca-supervisor[" not in alarming
     assert (program.events, program.other) == ([], [])
 
 

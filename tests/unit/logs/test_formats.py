@@ -66,7 +66,7 @@ def test_logfmt_values_of_every_kind() -> None:
     form = Logfmt(bare=True)
     fields: dict[str, Any] = {"names": ["a", "b"], "counts": {}, "ok": True, "none": None, "a b=c": 1}
     line = form.line("t", form.head("info", "x", {}), fields, b"")
-    assert line == b'event=x names="[\\"a\\",\\"b\\"]" counts={} ok=true none= a_b_c=1\n'
+    assert line == b'event=x names="[\\"a\\",\\"b\\"]" counts={} ok=true none=null a_b_c=1\n'
 
 
 @pytest.mark.parametrize("colours", [True, False])
@@ -97,7 +97,7 @@ def test_ecs_line(tmp_path: Path) -> None:
     expected = {
         "@timestamp": STAMP,
         "log.level": "info",
-        "message": "event=stage.finished queue=issue session=ab attempt=1 outcome=retry duration_ms=1.5"
+        "message": "stage.finished queue=issue session=ab attempt=1 outcome=retry duration_ms=1.5"
         ' why="a \\"b\\" \\\\c"',
         "ca_supervisor": {"attempt": 1, "outcome": "retry", "queue": "issue", "session": "ab"},
         "ecs.version": "1.6.0",
@@ -142,7 +142,7 @@ def test_journal_entry() -> None:
     form = Journal(Logfmt(bare=True))
     fields: dict[str, Any] = {"session": "ab", "attempt": 1, "names": ["a"], "none": None, "ä-b": "two\nlines"}
     entry = form.line(STAMP, form.head("warning", "stage.timed_out", {"queue": "issue"}), fields, b"")
-    message = 'event=stage.timed_out queue=issue session=ab attempt=1 names="[\\"a\\"]" none= ä-b=two\\nlines'
+    message = 'event=stage.timed_out queue=issue session=ab attempt=1 names="[\\"a\\"]" none=null ä-b="two\\nlines"'
     expected = (
         f"MESSAGE={message}\nPRIORITY=4\nSYSLOG_IDENTIFIER=ca-supervisor\nCA_EVENT=stage.timed_out\nCA_QUEUE=issue\n"
         'CA_SESSION=ab\nCA_ATTEMPT=1\nCA_NAMES=["a"]\nCA_NONE=\nCA___B\n'
