@@ -21,7 +21,7 @@ LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/bin/pip-compile --quiet --gen
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clients test test-packaging check lint cover bench torture fuzz soak run lock binary clean
+.PHONY: help demo clients test test-packaging check lint cover bench torture fuzz soak run lock binary deb clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ lock: $(READY) ## Bring requirements/*.txt to the newest versions that pyproject
 
 binary: $(TOOLS_READY) ## Build dist/ca-supervisor: the program and all it needs, Python too, in one executable file.
 	@$(TOOLS)/bin/python packaging/binary/build.py
+
+deb: $(READY) binary ## Build the Debian package in dist/: the program, its units, man pages and completions.
+	@$(PY) packaging/deb/make_deb.py
 
 clean: ## Remove .venv and everything that was built.
 	rm -rf $(VENV) $(CLIENTS) $(TOOLS) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

@@ -18,7 +18,7 @@ _HEAD = """\
 # Made by `python -m supervisor.config.reference`; more in docs/configuration.md.
 """
 
-_INTRODUCTION = """\
+INTRODUCTION = """\
 # Configuration
 
 One file, `config.toml`, has every setting. A file that leaves a setting out gets its default; a key that the
@@ -48,14 +48,14 @@ def sample() -> str:
         lines += [f"\n[{table}]"] if table else []
         for row in rows:
             default = toml_value(row.value, row.kind)
-            lines += [f"# {row.field.description} Unit: {_unit(row)}. Default: {default}."]
+            lines += [f"# {row.field.description} Unit: {unit(row)}. Default: {default}."]
             lines += [f"{row.key.rpartition('.')[2]} = {default}"]
     return "\n".join(lines) + "\n"
 
 
 def page() -> str:
     """The text of docs/configuration.md."""
-    lines = [_INTRODUCTION]
+    lines = [INTRODUCTION]
     for table, rows in by_table(Settings()):
         title = table.replace("profiles.default", "profiles.&lt;name&gt;")
         lines += [f"## {f'[{title}]' if title else 'Top of the file'}", ""]
@@ -65,7 +65,7 @@ def page() -> str:
             cells = (
                 f"`{row.key.replace('profiles.default', 'profiles.<name>')}`",
                 f"`{toml_value(row.value, row.kind)}`",
-                _unit(row),
+                unit(row),
                 str(row.field.description),
                 taken,
             )
@@ -81,7 +81,8 @@ def main() -> None:
     Path("docs/configuration.md").write_text(page(), encoding="utf-8")
 
 
-def _unit(row: Entry) -> str:
+def unit(row: Entry) -> str:
+    """The unit of a setting in words."""
     if row.unit:
         return row.unit
     if row.kind is not None:
