@@ -1,4 +1,4 @@
-"""What the store knows of time: its own clock, and the time at which a supervisor last looked. Changes nothing else."""
+"""What the store knows of time: its own clock, when a supervisor last looked, and what waits for a time to come."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ async def tick(store: Store) -> Clocks:
 async def last_tick(store: Store) -> float:
     """The time that was written down last, 0 for never. Raises StoreUnavailable."""
     return _seconds(await store.call(store.redis.get(store.keys.clock)))
+
+
+async def bring_earlier(store: Store, seconds: float) -> int:
+    """The clock went back by so many seconds: what waits for its next try waits that much less; how many did.
+
+    Raises StoreUnavailable.
+    """
+    keys = store.keys
+    return int(await store.script("earlier.lua", [*keys.delayed], [f"{store.clock():.6f}", f"{seconds:.6f}"]))
 
 
 async def differs(store: Store) -> float | None:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import time
 
+import structlog
+
 from stages.ca.issuer import Issuer
+from stages.errors import StoreUnavailable
+from stages.store.clocks import bring_earlier
 from stages.store.store import Store
 from supervisor.acme.own_certificate import FOLDER
 from supervisor.reload import Reloader
 from supervisor.upkeep.steady import Steady
 from supervisor.warnings import Warnings
+from supervisor.warnings.facts import Facts
 from supervisor.warnings.gathering import Gatherer
 from supervisor.warnings.rules import RULES
 from supervisor.warnings.watching import Watching
+
+log = structlog.get_logger()
 
 
 def boot_time() -> float:
@@ -60,4 +67,24 @@ class Warned:
             settings.data_dir / FOLDER,
             self.steady,
         )
-        await self._watching.keep(gatherer.look)
+
+        async def look() -> Facts:
+            facts = await gatherer.look()
+            await self._mend(store)
+            return facts
+
+        await self._watching.keep(look)
+
+    async def _mend(self, store: Store) -> None:
+        """What was to be tried again by a clock that has gone back since would wait for as long as it went back."""
+        back = self.steady.went_back()
+        if not back:
+            return
+        try:
+            count = await bring_earlier(store, back)
+        except StoreUnavailable:
+            self.steady.owe(back)
+            return
+        log.warning("clock.went_back", seconds=round(back, 3), sessions=count)
+        if self._reloader.term is not None:
+            self._reloader.term.committer.wake()

@@ -118,6 +118,11 @@ EVENTS: Final[dict[str, Event]] = {
     ),
     "logs.reopened": Event("info", ("file",), "A SIGUSR1 came; the lines from here on are in the file of this name."),
     "logs.not_reopened": Event("error", ("why",), "A SIGUSR1 came; the old log file is still written to."),
+    "clock.went_back": Event(
+        "warning",
+        ("seconds", "sessions"),
+        "The clock was set back; so many sessions that wait for their next try wait that much less.",
+    ),
     "warning.raised": Event(
         "warning",
         ("name", "severity", "subject", "why", "since"),

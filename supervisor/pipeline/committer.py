@@ -300,7 +300,7 @@ class Committer:
     async def _outage(self, lane: Lane, group: Group, error: StoreUnavailable) -> GroupReply:
         """Wait until the store is back and has answered; whatever the call claimed unseen goes back."""
         if self.available:
-            self.available, self._lost_at = False, self.store.clock()
+            self.available, self._lost_at = False, time.monotonic()
             self.meter.store.outages += 1
             log.error("store.lost", why=str(error), moves=len(group.entries))
         self._away += 1
@@ -310,7 +310,7 @@ class Committer:
         self._away -= 1
         self._resync_due = True
         if not self._away:
-            self.available, away = True, self.store.clock() - self._lost_at
+            self.available, away = True, time.monotonic() - self._lost_at
             self.meter.store.away += max(0.0, away)
             log.info("store.back", after_s=round(away, 3))
         return reply

@@ -31,12 +31,14 @@ class Steady:
         self._jumps: list[tuple[float, float]] = []
         self._doubts: list[tuple[float, float]] = []
         self.ticked = False
+        self._back = 0.0
 
     def look(self) -> None:
         """Note how far the clock was set since the last look."""
         at = self._monotonic()
         offset = self._clock() - at
         self._note(at, self._offset, offset)
+        self._back += _backwards(self._offset - offset)
         self._offset = offset
 
     def seen(self, last: float) -> None:
@@ -48,6 +50,8 @@ class Steady:
         at, now = self._monotonic(), self._clock()
         if last and (last > now or not self.ticked):
             self._note(at, last - at, now - at, told=last > now)
+        if not self.ticked:
+            self._back += _backwards(last - now)
         self.ticked = True
 
     def _note(self, at: float, before: float, after: float, *, told: bool = True) -> None:
@@ -62,7 +66,20 @@ class Steady:
         """The farthest that the clock was set at once within the last hour: seconds, negative for backwards."""
         return max((amount for _, amount in self._jumps), key=abs, default=0.0)
 
+    def went_back(self) -> float:
+        """How many seconds this clock went backwards since the last call; those of an earlier run count too."""
+        back, self._back = self._back, 0.0
+        return back
+
+    def owe(self, seconds: float) -> None:
+        """Give back what `went_back` said: nothing could be done about it now."""
+        self._back += seconds
+
     def trusted(self) -> float:
         """Unix time, or an earlier one while the clock went forwards within the last day."""
         self.look()
         return self._monotonic() + min([self._offset, *(before for _, before in self._doubts)])
+
+
+def _backwards(seconds: float) -> float:
+    return seconds if seconds > _NOISE else 0.0

@@ -8,7 +8,7 @@ import pytest
 
 from stages.store.browsing import by_expiry, ending, unfetched
 from stages.store.certificates import count_revoked
-from stages.store.clocks import Clocks, tick
+from stages.store.clocks import Clocks, bring_earlier, tick
 from supervisor.config.notices import Warnings as Limits
 from supervisor.warnings.facts import Certificates
 from supervisor.warnings.rounds import SHOWN, Rounds
@@ -161,3 +161,21 @@ async def test_revoked_are_counted(world: World) -> None:
     """As many as there are in the list."""
     await world.redis.hset(world.keys.revoked, mapping={"1": "1 0", "2": "1 0"})
     assert await count_revoked(world.store) == 2
+
+
+async def test_what_waits_is_due_earlier_when_the_clock_went_back(world: World) -> None:
+    """By as much as the clock went back, never before now; what is due is left alone."""
+    for number, key in enumerate(world.keys.delayed):
+        later = {f"{number}-far": NOW + 3630.5, f"{number}-near": NOW + 5, f"{number}-due": NOW - 5}
+        await world.redis.zadd(key, later)
+    many = {f"session-{number}": NOW + 4000 + number for number in range(2500)}
+    await world.redis.zadd(world.keys.delayed[0], many)
+    assert await bring_earlier(world.store, 3600.0) == 8 + 2500
+    for number, key in enumerate(world.keys.delayed):
+        found = dict(await world.redis.zrange(key, 0, 2, withscores=True))
+        assert found == {
+            f"{number}-due".encode(): NOW - 5,
+            f"{number}-near".encode(): NOW,
+            f"{number}-far".encode(): NOW + 30.5,
+        }
+    assert await world.redis.zscore(world.keys.delayed[0], "session-2499") == NOW + 400 + 2499

@@ -105,3 +105,18 @@ def test_first_run_trusts_its_clock() -> None:
     assert not hands.steady.ticked
     hands.steady.seen(0.0)
     assert (hands.steady.ticked, hands.steady.trusted()) == (True, pytest.approx(NOW))
+
+
+def test_backwards_is_counted_once() -> None:
+    """Each jump back, and that since the last run; jumps forwards and other supervisors' clocks are not ours."""
+    hands = Hands()
+    hands.steady.seen(NOW + 100)
+    assert hands.steady.went_back() == pytest.approx(100)
+    for jump in (-30.0, 5000.0, -0.2, -70.0):
+        hands.wall += jump
+        hands.steady.look()
+        hands.steady.seen(hands.wall + 9)
+    assert hands.steady.went_back() == pytest.approx(100)
+    assert hands.steady.went_back() == 0.0
+    hands.steady.owe(7.0)
+    assert hands.steady.went_back() == 7.0
