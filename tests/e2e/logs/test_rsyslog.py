@@ -13,7 +13,7 @@ NEEDS = ("rsyslog",)
 
 
 def test_certificates_arrive_with_their_fields(tmp_path: Path, run: RealRun) -> None:
-    """Imfile follows the log and mmjsonparse makes fields of it: a row for each certificate, as the page's template has it."""
+    """A row for each certificate: imfile follows the log, and mmjsonparse makes fields of its lines."""
     [text] = blocks("rsyslog")
     file, issued = tmp_path / run.file.name, tmp_path / "issued"
     conf = tmp_path / "rsyslog.conf"
