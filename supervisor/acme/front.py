@@ -41,7 +41,7 @@ from supervisor.http.protocol import OnRefused
 from supervisor.http.server import serve
 from supervisor.http.settings import HttpSettings
 from supervisor.http.tls import ServerTls
-from supervisor.meter import Meter
+from supervisor.meter import PUBLISHED, Meter
 from supervisor.pipeline.committer import Committer
 from supervisor.reload import Reloader
 from supervisor.upkeep.press import Press
@@ -93,7 +93,7 @@ class Front:
         tls = await self._tls(group)
         await self._listen(group, acme.addresses, self._handle, self._refuse, tls=tls)
         if acme.http_listen:
-            handle, refuse = self._publisher.handle, self._publisher.refuse
+            handle, refuse = self._publish, self._publisher.refuse
             await self._listen(group, acme.http_addresses, handle, refuse, tls=None, setting="acme.http_listen")
         self.is_open = True
         log.info("acme.ready", directory=self._urls.directory)
@@ -195,10 +195,17 @@ class Front:
 
     async def _handle(self, request: Request) -> Response:
         if self._publisher.has(request.path):
-            return await self._publisher.handle(request)
+            return await self._publish(request)
         if self._door is None:
+            self._meter.acme.answered("", 503, "serverInternal", 0.0)
             return self._refuse(503, "the CA is not ready; try again soon")
         return await self._door.handle(request)
+
+    async def _publish(self, request: Request) -> Response:
+        began = time.monotonic()
+        response = await self._publisher.handle(request)
+        self._meter.acme.answered(PUBLISHED, response.status, "", time.monotonic() - began)
+        return response
 
     def _refuse(self, status: int, detail: str, request: Request | None = None) -> Response:
         if self._door is not None:

@@ -40,6 +40,7 @@ def check_keys(settings: Settings) -> list[Finding]:
         "ca.passphrase_file": settings.ca.passphrase_file,
         "store.password_file": settings.store.password_file,
         "acme.tls_key": settings.acme.tls_key,
+        "admin.token_file": settings.admin.token_file,
     }
     return [finding for name, file in wanted.items() if file is not None for finding in _private(name, file)]
 

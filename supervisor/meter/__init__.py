@@ -5,10 +5,11 @@ Prometheus: an observation is an addition to a number or to one element of a lis
 """
 
 from supervisor.meter.histogram import Histogram
-from supervisor.meter.meter import AcmeMeter, Meter, QueueMeter, RecoveryMeter, ServerMeter, StoreMeter
+from supervisor.meter.meter import PUBLISHED, AcmeMeter, Meter, QueueMeter, RecoveryMeter, ServerMeter, StoreMeter
 from supervisor.meter.waits import Waits
 
 __all__ = [
+    "PUBLISHED",
     "AcmeMeter",
     "Histogram",
     "Meter",

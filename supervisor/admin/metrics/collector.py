@@ -20,7 +20,7 @@ from supervisor.acme.problems import STATUSES
 from supervisor.acme.urls import Kind
 from supervisor.admin.facts import queue_facts, ready_parts
 from supervisor.admin.metrics.table import METRICS, PREFIX
-from supervisor.meter import Histogram, Meter, RecoveryMeter, StoreMeter
+from supervisor.meter import PUBLISHED, Histogram, Meter, RecoveryMeter, StoreMeter
 from supervisor.term.health import Health
 from supervisor.upkeep.census import Census
 from supervisor.version import VERSION
@@ -28,7 +28,7 @@ from supervisor.version import VERSION
 Sample: TypeAlias = tuple[str, tuple[str, ...], "float | Histogram"]
 """A metric's name without the prefix, the values of its labels, and its value."""
 
-_KINDS: Final = frozenset(Kind)
+_KINDS: Final = frozenset({*(kind.value for kind in Kind), PUBLISHED})
 _STATUSES: Final = frozenset(HTTPStatus)
 _OTHER: Final = "other"
 

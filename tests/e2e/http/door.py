@@ -17,6 +17,7 @@ from supervisor.http.message import Handler, Request, Response
 from supervisor.http.protocol import OnRefused
 from supervisor.http.server import serve
 from supervisor.http.settings import HttpSettings
+from supervisor.meter import ServerMeter
 
 PATIENCE = 10
 """Seconds for what has to happen soon."""
@@ -32,10 +33,18 @@ class Answer(NamedTuple):
 
 
 class Door:
-    """A running server: `port`, its `settings` (can be changed), `refused` (status and detail of its own errors)."""
+    """A running server.
+
+    Attributes:
+        port: where it listens.
+        settings: can be changed.
+        refused: status and detail of its own errors.
+        meter: what it counts.
+    """
 
     def __init__(self, settings: HttpSettings) -> None:
         self.settings = settings
+        self.meter = ServerMeter()
         self.port = 0
         self.refused: list[tuple[int, str]] = []
         self.stopping = anyio.Event()
@@ -150,6 +159,7 @@ async def open_door(
             tls=tls,
             on_refused=lambda *args: door.on_refused(*args),  # noqa: PLW0108  a test exchanges it later
             stopping=door.stopping,
+            meter=door.meter,
             task_status=task_status,
         )
         door.stopped.set()
