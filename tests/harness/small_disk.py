@@ -22,7 +22,7 @@ def missing() -> str:
 
 
 def argv(config: Path, data_dir: Path, size: int) -> list[str]:
-    """What runs the program with its own file system of `size` bytes at `data_dir`, with 4,000 inodes and a copy of all."""
+    """What runs the program with a file system of `size` bytes and 4,000 inodes at `data_dir`, its files copied."""
     folder, copy = shlex.quote(str(data_dir)), shlex.quote(f"{data_dir}.copy")
     program = shlex.join([sys.executable, "-m", "supervisor", "run", "--config", str(config)])
     mount = f"mount -t tmpfs -o size={size},nr_inodes=4000,mode=0700 none {folder}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 from tests.harness import faketime, small_disk
 
-FIXTURES = {"fake_clock": faketime.missing, "small_disk": small_disk.missing}
+FIXTURES: Final[dict[str, Callable[[], str]]] = {"fake_clock": faketime.missing, "small_disk": small_disk.missing}
 """What says why a fixture cannot be had, by its name."""
-OPTIONAL = frozenset({"small_disk"})
+OPTIONAL: Final = frozenset({"small_disk"})
 """What CI need not have: not every machine lets anybody mount."""
 
 
