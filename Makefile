@@ -9,6 +9,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 CLIENTS := .venv-clients
 CLIENTS_READY := $(CLIENTS)/.ready
+BINARY_PARTS := $(shell find supervisor stages packaging/binary -type f ! -name '*.pyc')
 # The Python that is built into the one-file program: the system's, which gets security updates, where there is one.
 BINARY_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
 TOOLS := .venv-binary
@@ -69,8 +70,7 @@ lock: $(READY) ## Bring requirements/*.txt to the newest versions that pyproject
 	@$(LOCK) --upgrade -o requirements/clients.txt requirements/clients.in
 	@$(LOCK) --upgrade -o requirements/binary.txt requirements/binary.in
 
-binary: $(TOOLS_READY) ## Build dist/ca-supervisor: the program and all it needs, Python too, in one executable file.
-	@$(TOOLS)/bin/python packaging/binary/build.py
+binary: dist/ca-supervisor ## Build dist/ca-supervisor: the program and all it needs, Python too, in one executable file.
 
 deb: $(READY) binary ## Build the Debian package in dist/: the program, its units, man pages and completions.
 	@$(PY) packaging/deb/make_deb.py
@@ -85,6 +85,9 @@ $(READY): requirements/dev.txt pyproject.toml packaging/venv.sh
 $(CLIENTS_READY): requirements/clients.txt packaging/venv.sh
 	@sh packaging/venv.sh $(PYTHON) $(CLIENTS) requirements/clients.txt
 	@touch $@
+
+dist/ca-supervisor: $(TOOLS_READY) $(BINARY_PARTS) config.toml pyproject.toml requirements/run.txt
+	@$(TOOLS)/bin/python packaging/binary/build.py
 
 $(TOOLS_READY): requirements/binary.txt packaging/venv.sh
 	@sh packaging/venv.sh $(BINARY_PYTHON) $(TOOLS) requirements/binary.txt

@@ -21,7 +21,7 @@ INTERPRETER: Final = "bin/ca-supervisor"
 _LEFT_OUT: Final = (
     *("__phello__", "__pycache__", "config-*", "dist-packages", "lib-dynload", "site-packages", "*.so"),
     *("curses", "dbm", "distutils", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "sqlite3", "test", "tests"),
-    *("tkinter", "turtledemo", "venv", "wsgiref"),
+    *("tkinter", "turtledemo", "venv"),
     *("doctest.py", "pdb.py", "sitecustomize.py", "turtle.py", "usercustomize.py"),
 )
 _MODULES_LEFT_OUT: Final = (

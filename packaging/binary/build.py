@@ -8,6 +8,7 @@ or off.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -26,8 +27,6 @@ import sbom
 
 _ROOT: Final = Path(__file__).parents[2]
 _HERE: Final = Path(__file__).parent
-_DIST: Final = _ROOT / "dist"
-_WORK: Final = _ROOT / "build" / "binary"
 _LIMIT: Final = 60_000_000
 """Bytes that the program may have."""
 _TOOLS: Final = {"gcc": "gcc", "readelf": "binutils", "strip": "binutils", "ldd": "libc-bin"}
@@ -68,9 +67,7 @@ def compile_sources(tree: Path) -> None:
 
 def check(tree: Path) -> dict[str, Any]:
     """Import all of the program in the tree, with nothing of this machine's Python. Raises BuildError."""
-    copy = _WORK / "check.py"
-    shutil.copyfile(_HERE / "check.py", copy)
-    command = [str(tree / base.INTERPRETER), *_ISOLATED, str(copy)]
+    command = [str(tree / base.INTERPRETER), *_ISOLATED, str(_HERE / "check.py")]
     done = subprocess.run(command, capture_output=True, text=True, env={}, check=False)
     if done.returncode:
         raise BuildError(f"the program cannot be imported from {tree}:\n{done.stderr}")
@@ -80,13 +77,13 @@ def check(tree: Path) -> dict[str, Any]:
     return found
 
 
-def build() -> None:
-    """All steps, with what each gave."""
+def build(work: Path, dist: Path) -> None:
+    """All steps: the parts come into `work`, the program and its SBOM into `dist`; says what it has made."""
     began = time.monotonic()
     require()
-    tree = _WORK / "tree"
-    shutil.rmtree(tree, ignore_errors=True)
-    installed = packages.install(_WORK / "environment", _WORK / "wheels")
+    tree = work / "tree"
+    shutil.rmtree(work, ignore_errors=True)
+    installed = packages.install(work / "environment", work / "wheels")
     version = next(installed.glob("ca_supervisor-*.dist-info")).stem.removeprefix("ca_supervisor-")
     base.copy_base(tree)
     packages.copy_packages(installed, tree / "packages")
@@ -94,19 +91,19 @@ def build() -> None:
     base.set_search_paths(tree)
     compile_sources(tree)
     found = check(tree)
-    program = _DIST / "ca-supervisor"
-    start = (base.INTERPRETER, *_ISOLATED, "start.pyc")
-    payload.pack(tree, _WORK / "launcher", version, start, program)
+    program = work / "ca-supervisor"
+    payload.pack(tree, work / "launcher", version, (base.INTERPRETER, *_ISOLATED, "start.pyc"), program)
+    if program.stat().st_size > _LIMIT:
+        raise BuildError(f"{program} is larger than {_LIMIT / 1e6:.0f} MB")
     linked = [_static(name) for name in ("libc.a", "libzstd.a")]
-    sbom.write(_DIST / "ca-supervisor.cdx.json", _WORK / "environment", program, found, [*libraries, *linked])
+    dist.mkdir(parents=True, exist_ok=True)
+    sbom.write(dist / "ca-supervisor.cdx.json", work / "environment", program, found, [*libraries, *linked])
+    program = program.rename(dist / program.name)
     elves = [path for path in tree.rglob("*") if path.is_file() and elf.is_elf(path)]
     glibc, most = elf.glibc(elves)
-    size = program.stat().st_size
-    say(f"{program.relative_to(_ROOT)}: {size / 1e6:.1f} MB, unpacked {_size(tree) / 1e6:.1f} MB")
+    say(f"{program}: {program.stat().st_size / 1e6:.1f} MB, unpacked {_size(tree) / 1e6:.1f} MB")
     say(f"Python {found['python']}; glibc {glibc} or later, which {most.relative_to(tree)} needs")
     say(f"built in {time.monotonic() - began:.0f} s")
-    if size > _LIMIT:
-        raise BuildError(f"{program} is larger than {_LIMIT / 1e6:.0f} MB")
 
 
 def _static(name: str) -> Path:
@@ -126,8 +123,12 @@ def say(text: str) -> None:
 
 def main() -> NoReturn:
     """Build; the exit code says whether all was well."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--work", type=Path, default=_ROOT / "build" / "binary", help="the folder for the parts")
+    parser.add_argument("--dist", type=Path, default=_ROOT / "dist", help="the folder for what is built")
+    options = parser.parse_args()
     try:
-        build()
+        build(options.work.absolute(), options.dist.absolute())
     except (BuildError, OSError, ValueError, subprocess.CalledProcessError) as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(1)

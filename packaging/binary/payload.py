@@ -28,6 +28,7 @@ COMPILE: Final = (
 )
 LINK: Final = ("-lzstd",)
 _LEVEL: Final = 19
+_THREADS: Final = 2  # their number does not change the bytes, as long as there are any
 _INCLUDE: Final = """\
     .section .rodata
     .global payload, payload_end
@@ -47,7 +48,7 @@ def pack(tree: Path, folder: Path, version: str, start: Sequence[str], result: P
         folder: for what comes in between.
         version: becomes part of the name that the program has in the cache.
         start: what is executed: a path in the tree, options, a path in the tree.
-        result: the file to write; it is replaced in one step.
+        result: the file to write.
 
     Raises:
         CalledProcessError: the compiler's.
@@ -55,7 +56,7 @@ def pack(tree: Path, folder: Path, version: str, start: Sequence[str], result: P
     folder.mkdir(parents=True, exist_ok=True)
     paths = sorted(path for path in tree.rglob("*") if path.is_file())
     digest = hashlib.sha256(repr(start).encode())
-    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True, threads=_THREADS)
     table = []
     with (folder / "payload.zst").open("wb") as file, compressor.stream_writer(file, closefd=False) as writer:
         for path in paths:
@@ -79,7 +80,6 @@ def pack(tree: Path, folder: Path, version: str, start: Sequence[str], result: P
     sources = [str(_LAUNCHER.absolute() / name) for name in _SOURCES]
     command = [*COMPILE, f"-I{_LAUNCHER.absolute()}", *sources, "table.c", "payload.S", "-s", "-o", "linked", *LINK]
     subprocess.run(command, check=True, cwd=folder)
-    result.parent.mkdir(exist_ok=True)
     (folder / "linked").replace(result)
 
 

@@ -58,10 +58,12 @@ class DebianRoot:
 
     def _as(self, user: str) -> list[str]:
         """What goes before a command of one of its users (passwd(5))."""
+        if user == "root":
+            return []
         lines = (self.path / "etc" / "passwd").read_text().splitlines()
         ids = {name: (uid, gid) for name, _, uid, gid, *_ in (line.split(":") for line in lines)}
         uid, gid = ids[user]
-        return [] if uid == "0" else ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
+        return ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
 
 
 def bare(cache: Path) -> Path:

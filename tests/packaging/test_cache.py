@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.version import VERSION
 from tests.packaging import debian
 from tests.packaging.debian import DebianRoot
 
@@ -68,8 +69,8 @@ def program(cache: Path) -> Path:
     return found
 
 
-WELL = (0, "ca-supervisor 0.1.0\n", "")
-ONE = [".lock", "program-0.1.0"]
+WELL = (0, f"ca-supervisor {VERSION}\n", "")
+ONE = [".lock", f"program-{VERSION}"]
 
 
 def test_cache_first_starts_at_once(binary: Path, cache: Path) -> None:
@@ -123,7 +124,7 @@ def test_cache_of_an_old_version(binary: Path, cache: Path) -> None:
         assert version(binary, cache) == WELL
     finally:
         os.close(held)
-    assert names(cache) == [".lock", "other", "program-0.0.2", "program-0.1.0"]
+    assert names(cache) == [".lock", "other", "program-0.0.2", f"program-{VERSION}"]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_cache_of_somebody_else(binary: Path, cache: Path, mode: int, owner: int
 def test_cache_place(empty: DebianRoot, user: str, env: Mapping[str, str], place: str) -> None:
     """Where the program is unpacked to follows from the user and the environment."""
     assert empty.run("ca-supervisor", "--version", env=env, user=user).stdout == WELL[1]
-    folders = [path.parent for path in empty.path.rglob("program-0.1.0-*")]
+    folders = [path.parent for path in empty.path.rglob(f"program-{VERSION}-*")]
     assert [f"/{folder.relative_to(empty.path)}" for folder in folders] == [place]
 
 

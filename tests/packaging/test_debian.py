@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from stages.ca.csr import thumbprint
+from supervisor.version import VERSION
 from tests.harness.authority import make_csr
 from tests.harness.chain import check
 from tests.harness.challtestsrv import challtestsrv
@@ -116,4 +117,4 @@ async def test_debian_issues(installed: DebianRoot, tmp_path: Path) -> None:
     assert program.other == []
     assert seconds < READY
     assert [installed.files(folder) for folder in TEMPORARY] == [[], []]
-    assert unpacked(installed) == [".lock", "program-0.1.0"]
+    assert unpacked(installed) == [".lock", f"program-{VERSION}"]
