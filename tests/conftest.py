@@ -1,6 +1,6 @@
 import pytest
 
-from tests.harness import log_tools, prometheus, tools
+from tests.harness import browser, log_tools, prometheus, tools
 from tests.harness.clients.here import lacking
 
 
@@ -12,5 +12,6 @@ def anyio_backend() -> str:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tell which tests were left out because this machine lacks what they run."""
-    for tool, why in (lacking() | log_tools.lacking() | prometheus.lacking() | tools.lacking()).items():
+    others = browser.lacking() | log_tools.lacking() | prometheus.lacking() | tools.lacking()
+    for tool, why in (lacking() | others).items():
         terminalreporter.write_line(f"without the tests of {tool}: {why}")

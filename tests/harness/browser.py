@@ -53,6 +53,12 @@ def missing() -> str:
     return "" if program() else "there is no chromium (Debian: apt-get install chromium)"
 
 
+def lacking() -> dict[str, str]:
+    """As `tests.harness.clients.here.lacking`."""
+    why = missing()
+    return {"the page": why} if why else {}
+
+
 class Page:
     """One tab.
 

@@ -29,6 +29,7 @@ async function round() {
       showState(last);
       showQueues(last);
       showAuthority(last);
+      if (!last.store_available) continue;
       await refreshCertificates(last);
       await refreshSessions(last);
     } catch (error) {
