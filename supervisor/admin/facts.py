@@ -113,7 +113,7 @@ def queue_facts(health: Health) -> dict[str, QueueFacts]:
     queues = {queue.value: QueueFacts() for queue in QUEUES}
     if committer is not None:
         at_work = Counter(hold.session.state.value for hold in committer.held.values())
-        for queue, pending, delayed in zip(QUEUES, committer.lengths, committer.delayed, strict=True):
+        for queue, pending, delayed in zip(QUEUES, committer.queues.lengths, committer.queues.delayed, strict=True):
             queues[queue.value] = QueueFacts(pending, delayed, at_work[queue.value])
     for runner in term.runners if term is not None else ():
         tally, name = runner.tally, runner.queue.value

@@ -82,8 +82,8 @@ class Ring:
         issue, done = QUEUES.index(State.ISSUE), QUEUES.index(State.DONE)
         self._samples.append(
             Sample(
-                _four(committer.lengths),
-                _four(committer.delayed),
+                _four(committer.queues.lengths),
+                _four(committer.queues.delayed),
                 _four([at_work[queue] for queue in QUEUES]),
                 now.advanced[issue] - before.advanced[issue],
                 now.advanced[done] - before.advanced[done],

@@ -33,7 +33,7 @@ def queues_in_memory(health: Health, ring: Ring) -> tuple[QueueNow, ...]:
     if committer is None or term is None:
         return tuple(QueueNow(queue.value) for queue in QUEUES)
     at_work = Counter(hold.session.state for hold in committer.held.values())
-    rows = zip(term.runners, committer.lengths, committer.delayed, ring.mean_ms(), strict=True)
+    rows = zip(term.runners, committer.queues.lengths, committer.queues.delayed, ring.mean_ms(), strict=True)
     return tuple(
         QueueNow(
             runner.queue.value,

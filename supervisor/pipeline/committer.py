@@ -21,20 +21,19 @@ from stages.errors import LeaseLost, StoreUnavailable
 from stages.outcome import Writes
 from stages.session import Session, State
 from stages.store import moves
-from stages.store.keys import QUEUES
 from stages.store.lease import Lease
 from stages.store.moves import Move
 from stages.store.records import Garbled, advanced
-from stages.store.store import Claim, GroupReply, Store
+from stages.store.store import GroupReply, Store
 from supervisor.meter import Meter
 from supervisor.pipeline.hold import Entry, Group, Hold, Slots
 from supervisor.pipeline.lane import LANES, Lane
+from supervisor.pipeline.queues import PLACES, Queues
 
 log = structlog.get_logger()
 
 GROUP_LIMIT = 256
 """Moves in one call at the most: bounds the time for which a script holds the server."""
-_PLACES = {queue: place for place, queue in enumerate(QUEUES)}
 
 
 class Committer:
@@ -48,17 +47,12 @@ class Committer:
         self.available = True
         self.quiet = False
         self.held: dict[str, Hold] = {}
-        self.lengths = [0, 0, 0, 0]
-        self.delayed = [0, 0, 0, 0]
+        self.queues = Queues()
         self.committed: Callable[[Move], None] | None = None  # of stages
         self.heard: Callable[[Move], None] | None = None  # of anybody, in the order in which they were made
-        self.counted: Callable[[list[int]], None] = lambda _: None  # told `lengths` whenever they are new
-        self.slots: dict[State, Slots] = {}
+        self.counted: Callable[[list[int]], None] = lambda _: None  # told the queues' lengths whenever they are new
         self._moves: deque[Entry] = deque()
         self._wake = asyncio.Event()
-        self._look: set[State] = set()  # queues where something may be, and no claim was sent since
-        self._asked = dict.fromkeys(State, 0)  # slots for which a claim is under way
-        self._sequence, self._next_due = 0, 0.0
         self._calls = 0
         self._flying: set[str] = set()  # what they are about
         self._away = 0  # lanes that wait for the store
@@ -69,17 +63,17 @@ class Committer:
 
     def serve(self, slots: Slots) -> None:
         """Claim for this runner from now on."""
-        self.slots[slots.queue] = slots
+        self.queues.slots[slots.queue] = slots
         self.wake()
 
     def wake(self, *queues: State) -> None:
         """Something may be there to claim: in these queues, or in any."""
-        self._look.update(queues or self.slots)
+        self.queues.look_at(queues)
         self._wake.set()
 
     def freed(self, queue: State) -> None:
         """A slot is free: that matters where somebody stands in the queue, or may stand."""
-        if self._length(queue) or queue in self._look:
+        if self.queues.may_have(queue):
             self.wake(queue)
 
     def add(self, move: Move, hold: Hold | None = None) -> None:
@@ -97,16 +91,10 @@ class Committer:
         sends is made after this move, or dropped when this one is not made.
         """
         state = State(move[3])
-        if (
-            state not in self.slots
-            or self.quiet
-            or not self.available
-            or self._length(state)
-            or not self._claimable(state)
-        ):
+        if self.quiet or not self.available or not self.queues.can_begin(state):
             return False
         hold.session = advanced(hold.session, writes, state)
-        self.meter.waits.went_ahead(_PLACES[state])
+        self.meter.waits.went_ahead(PLACES[state])
         self._moves.append(Entry(moves.ahead(move), hold=hold))
         self._wake.set()
         return True
@@ -161,8 +149,7 @@ class Committer:
                 meter.moves.observe(len(group.entries))
             except StoreUnavailable as error:
                 reply = await self._outage(lane, group, error)
-            for claim in group.claims:
-                self._asked[claim.queue] -= claim.free
+            self.queues.answered(group.claims)
             self._calls -= 1
             self._settle(group, reply)
             self._settled.set()
@@ -188,38 +175,11 @@ class Committer:
             entry = self._moves.popleft()
             (later if entry.move[1] in self._flying else entries).append(entry)
         self._moves.extendleft(reversed(later))
-        claims = self._wishes() if not self.quiet and (entries or any(map(self._claimable, self._look))) else []
+        claims = self.queues.claims() if not self.quiet and (entries or self.queues.worth_a_claim()) else []
         if not (entries or claims):
             return None
         self._flying.update([entry.move[1] for entry in entries])
         return Group(entries, claims)
-
-    def _wishes(self) -> list[Claim]:
-        """Claims for the slots that are free.
-
-        A lane's share in the first queue; elsewhere as many as stand there, or half, so that sessions which advance
-        find a slot too.
-        """
-        claims = []
-        for queue, slots in self.slots.items():
-            free = self._claimable(queue)
-            if queue is State.MAKECHALLENGE:
-                free = min(free, -(-slots.concurrency() // LANES))
-            else:
-                free = min(free, max(self._length(queue), (free + 1) // 2))
-            if free > 0:
-                self._asked[queue] += free
-                self._look.discard(queue)
-                claims.append(Claim(queue, free, queue is not State.DONE))
-        return claims
-
-    def _length(self, queue: State) -> int:
-        """How many stand there, as far as is known."""
-        return self.lengths[QUEUES.index(queue)]
-
-    def _claimable(self, queue: State) -> int:
-        """Slots that are free there, and for which no claim is under way."""
-        return max(0, self.slots[queue].free() - self._asked[queue])
 
     def _settle(self, group: Group, reply: GroupReply) -> None:
         self._flying.difference_update([entry.move[1] for entry in group.entries if entry.move[0] != "resync"])
@@ -228,11 +188,9 @@ class Committer:
         for fault in reply.garbled:
             self._set_aside(fault)
         self._hand_out(reply.claimed)
-        if reply.sequence >= self._sequence:  # else the other lane has brought newer ones
-            self._sequence, self._next_due = reply.sequence, reply.next_due
-            self.lengths, self.delayed = reply.lengths, reply.delayed
-            self.counted(self.lengths)
-        self._look_again(self._next_due)
+        if self.queues.note(reply):
+            self.counted(self.queues.lengths)
+        self._look_again()
 
     def _answered(self, entry: Entry, result: list[Any]) -> None:
         move, future, hold = entry
@@ -252,14 +210,14 @@ class Committer:
     def _hand_out(self, claimed: list[Session]) -> None:
         now, waits = self.store.clock(), self.meter.waits
         for session in claimed:
-            waits.claimed(session.id, _PLACES[session.state], now)
+            waits.claimed(session.id, PLACES[session.state], now)
             if (before := self.held.get(session.id)) is not None:
                 self._drop(before)  # put back by a call of the other lane whose reply is still to come
             if self.quiet:
                 self.add(moves.release(session.id, session.state))
             else:
                 self.held[session.id] = hold = Hold(session)
-                self.slots[session.state].take(hold)
+                self.queues.slots[session.state].take(hold)
 
     def _drop(self, hold: Hold) -> None:
         """The session is in its queue again, or dead: what is being done for it here counts no more.
@@ -271,14 +229,14 @@ class Committer:
         if self.held.get(hold.session.id) is hold:
             del self.held[hold.session.id]
 
-    def _look_again(self, next_due: float) -> None:
-        if left := [queue for queue in self.slots if self._length(queue) and self._claimable(queue)]:
+    def _look_again(self) -> None:
+        if left := self.queues.left():
             self.wake(*left)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if next_due and not self.quiet:
-            delay = max(0.0, next_due - self.store.clock()) + 0.001
+        if self.queues.next_due and not self.quiet:
+            delay = max(0.0, self.queues.next_due - self.store.clock()) + 0.001
             self._timer = asyncio.get_running_loop().call_later(delay, self.wake)
 
     def _refused(self, move: Move, hold: Hold | None, result: list[Any]) -> None:

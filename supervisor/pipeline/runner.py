@@ -142,7 +142,7 @@ class Runner:
             and self._may_run_ahead(session, move[3])
             and committer.ahead(move, hold, outcome.writes)
         ):
-            return self._swap(committer.slots[hold.session.state])
+            return self._swap(committer.queues.slots[hold.session.state])
         committer.add(move, hold)
         return None
 

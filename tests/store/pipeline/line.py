@@ -369,7 +369,7 @@ async def opened(
                 line = Line(world, store, committer, logs, group)
                 line.settings.update({State(name): given for name, given in settings.items()})
                 group.start_soon(line.run, stages or {})
-                await until(lambda: len(committer.slots) == len(State))
+                await until(lambda: len(committer.queues.slots) == len(State))
                 await line.at_rest()
                 yield line
                 group.cancel_scope.cancel()

@@ -48,7 +48,7 @@ async def test_a_lane_leaves_half_of_the_later_queues_to_those_who_advance(world
         }
         gate.open()
         await line.at_rest()
-        line.committer.lengths = [0, 7, 0, 0]
+        line.committer.queues.lengths = [0, 7, 0, 0]
         gate = line.store.gate(made=False)
         line.committer.wake()
         assert (await gate.reached()).free[State.TESTCHALLENGE] == 7
@@ -103,7 +103,7 @@ async def test_nothing_is_sent_for_a_queue_whose_workers_are_all_busy(world: Wor
         (await line.attempt(State.TESTCHALLENGE)).says(Retry(5, "later"))
         at_work = await line.attempt(State.TESTCHALLENGE)
         await line.at_rest()
-        assert line.committer.lengths == [0, 1, 0, 0]
+        assert line.committer.queues.lengths == [0, 1, 0, 0]
         assert 4 < line.due_in() < 5.1
         world.clock.now = NOW + 6
         line.committer.wake()
@@ -129,7 +129,7 @@ async def test_a_queue_that_is_left_non_empty_is_looked_at_again(world: World) -
         for _ in range(7):
             (await line.attempt(State.TESTCHALLENGE)).says(WAITS)
         await line.at_rest()
-        assert (line.committer.lengths, line.committer.held) == ([0, 0, 0, 0], {})
+        assert (line.committer.queues.lengths, line.committer.held) == ([0, 0, 0, 0], {})
 
 
 def waits_after_making(_: object) -> Advance:
@@ -175,7 +175,7 @@ async def test_a_push_that_comes_while_all_are_busy_is_not_missed(world: World) 
         assert await world.client(moves.finalize(waiting, "CSR")) == ["ok"]
         line.committer.wake()
         await line.at_rest()
-        assert (len(line.store.calls), line.committer.lengths) == (calls, [0, 0, 0, 0])
+        assert (len(line.store.calls), line.committer.queues.lengths) == (calls, [0, 0, 0, 0])
         attempt = await line.attempt(State.ISSUE)
         assert attempt.session.id == void
         attempt.says(WAITS)
@@ -237,7 +237,7 @@ async def test_a_queue_that_is_due_and_full_does_not_hide_one_that_is_due_later(
         world.clock.now = NOW + 6
         line.committer.wake()
         await line.at_rest()
-        assert (line.committer.lengths, line.committer.delayed) == ([0, 1, 0, 0], [0, 0, 1, 0])
+        assert (line.committer.queues.lengths, line.committer.queues.delayed) == ([0, 1, 0, 0], [0, 0, 1, 0])
         assert 43 < line.due_in() < 44.1
 
 

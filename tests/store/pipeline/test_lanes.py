@@ -109,20 +109,20 @@ async def test_lengths_are_those_of_the_later_call(world: World) -> None:
         await line.submit(2)
         await line.submit(3)
         await line.at_rest()
-        assert (line.committer.lengths, line.committer.delayed) == ([0, 2, 0, 0], [0, 0, 0, 0])
+        assert (line.committer.queues.lengths, line.committer.queues.delayed) == ([0, 2, 0, 0], [0, 0, 0, 0])
         early = line.store.gate(made=True)
         line.committer.wake()
         call = await early.reached()
         attempt.says(Retry(500, "later"))
         await line.attempt(State.TESTCHALLENGE)
         await line.at_rest_but(early)
-        assert (line.committer.lengths, line.committer.delayed) == ([0, 1, 0, 0], [0, 1, 0, 0])
+        assert (line.committer.queues.lengths, line.committer.queues.delayed) == ([0, 1, 0, 0], [0, 1, 0, 0])
         due = line.due_in()
         assert call.reply is not None
         assert (call.reply.lengths, call.reply.delayed) == ([0, 2, 0, 0], [0, 0, 0, 0])
         early.open()
         await line.at_rest()
-        assert (line.committer.lengths, line.committer.delayed) == ([0, 1, 0, 0], [0, 1, 0, 0])
+        assert (line.committer.queues.lengths, line.committer.queues.delayed) == ([0, 1, 0, 0], [0, 1, 0, 0])
         assert due - 1 < line.due_in() < 501
 
 

@@ -69,7 +69,7 @@ async def test_what_was_claimed_unseen_goes_back_and_is_claimed_again(world: Wor
         assert sorted((await world.state())["inflight:A"]) == sorted(line.committer.held)
         assert sum([await line.places(session) == ["pending-makechallenge"] for session in sessions]) == 1
         assert line.events() == ["store.lost", "store.back"]
-        assert set(line.committer._asked.values()) == {0}
+        assert set(line.committer.queues.asked.values()) == {0}
 
 
 async def test_what_is_ahead_when_its_answer_is_lost_is_worked_on_anew(world: World) -> None:

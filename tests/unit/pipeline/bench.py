@@ -86,7 +86,7 @@ class Bench:
     def settle(self, group: Group, reply: GroupReply) -> None:
         """The store has answered, as a lane takes it."""
         for claim in group.claims:
-            self.committer._asked[claim.queue] -= claim.free
+            self.committer.queues.asked[claim.queue] -= claim.free
         self.committer._calls -= 1
         self.committer._settle(group, reply)
 

@@ -110,7 +110,7 @@ async def test_a_claim_asks_for_what_no_other_has_asked_for() -> None:
         bench.settings[State.TESTCHALLENGE].concurrency = 7
         bench.runners[State.TESTCHALLENGE].resize()
         await settled()
-        bench.committer.lengths = [9, 9, 9, 9]
+        bench.committer.queues.lengths = [9, 9, 9, 9]
         bench.committer.wake()
         first = {claim.queue: claim.free for claim in bench.group().claims}
         assert first == {State.MAKECHALLENGE: 1, State.TESTCHALLENGE: 7, State.ISSUE: 2, State.DONE: 2}
@@ -135,7 +135,7 @@ async def test_only_the_last_queue_is_claimed_without_names_and_challenges() -> 
 async def test_a_look_is_kept_until_a_claim_was_sent_for_it() -> None:
     """A wake while the only slots of a queue are asked for is answered by the call after that one."""
     async with opened() as bench:
-        bench.committer.lengths = [0, 9, 9, 9]
+        bench.committer.queues.lengths = [0, 9, 9, 9]
         first = bench.group()
         bench.committer.wake()
         second = bench.group()
@@ -157,7 +157,7 @@ async def test_lengths_are_believed_by_their_sequence() -> None:
             submits(bench, sequence)
             answer = reply([["ok"]], lengths=[0, 0, length, 0], delayed=[length, 0, 0, 0], sequence=sequence)
             bench.settle(bench.group(), answer)
-            seen.append((bench.committer.lengths[2], bench.committer.delayed[0]))
+            seen.append((bench.committer.queues.lengths[2], bench.committer.queues.delayed[0]))
         assert seen == [(1, 1), (1, 1), (3, 3), (4, 4), (4, 4)]
 
 

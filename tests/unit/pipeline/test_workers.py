@@ -88,7 +88,7 @@ class Walk:
             assert runner._workers == runner.free() + at_work, state
             assert runner.free() <= self.bench.settings[state].concurrency, state
             assert runner._workers >= self.bench.settings[state].concurrency, state
-            assert self.bench.committer._asked[state] >= 0
+            assert self.bench.committer.queues.asked[state] >= 0
         assert len(tasks()) == sum(runner._workers for runner in self.bench.runners.values())
 
     async def end_all(self) -> None:
@@ -105,7 +105,7 @@ class Walk:
         assert wanted == {state: runner._workers for state, runner in self.bench.runners.items()}
         assert wanted == {state: runner.free() for state, runner in self.bench.runners.items()}
         assert self.bench.committer.held == {}
-        assert set(self.bench.committer._asked.values()) == {0}
+        assert set(self.bench.committer.queues.asked.values()) == {0}
         assert self.bench.committer._flying == set()
 
 
