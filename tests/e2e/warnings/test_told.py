@@ -124,8 +124,8 @@ async def test_certificate_that_nobody_fetches(tmp_path: Path) -> None:
         with await start(ca) as program:
             (session,) = await ca.submit(1)
             await ca.until_done(1)
+            issued = await wait_for(program, "certificate.issued")
             raised = await wait_for(program, "warning.raised")
-            (issued,) = program.named("certificate.issued")
             assert (raised["name"], raised["subject"]) == ("undelivered", issued["serial"])
             await ca.store.move(moves.deliver(session, "sent"))
             assert (await wait_for(program, "warning.cleared"))["subject"] == issued["serial"]
