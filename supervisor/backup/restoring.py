@@ -23,7 +23,8 @@ from supervisor.backup.contents import CRL
 from supervisor.backup.manifest import DATA, ELSEWHERE, STORE, Manifest
 from supervisor.backup.staging import Staging, staging
 from supervisor.config import Settings
-from supervisor.embedded import embedded_store
+from supervisor.embedded.owner import prepare_unfinished
+from supervisor.embedded.server import server_of
 
 Connect = Callable[[], AbstractAsyncContextManager[Store]]
 """Reaches a store of one's own."""
@@ -34,11 +35,13 @@ class Restored(NamedTuple):
 
     Attributes:
         data_dir: where the CA is now.
+        at: unix time at which the restore began.
         crl_number: the last one that counts as used; the next CRL has a higher one.
         aside: files that were outside of data_dir: where each was, and where it lies now.
     """
 
     data_dir: Path
+    at: int
     crl_number: int
     aside: list[tuple[str, Path]]
 
@@ -70,22 +73,16 @@ async def restore(
                 elif (name := _place(member.name)) and member.setting != CRL:
                     place.write(name, data, member.mode)
             number = await settle(store, manifest.counts, manifest.crl_number, max(1, now - manifest.made))
-            if embedded:
-                await write_mark(store, replace(mark, whole=True))
-            else:
-                place.move_up()
-                await write_mark(store, replace(mark, whole=True))
-                place.finish()
-        if embedded:
-            place.move_up()
-            place.finish()
-    return Restored(settings.data_dir, number, _aside(manifest, settings.data_dir))
+            await write_mark(store, replace(mark, whole=True))
+        place.finish()
+    return Restored(settings.data_dir, now, number, _aside(manifest, settings.data_dir))
 
 
 @asynccontextmanager
 async def _embedded(place: Staging, settings: Settings, clock: Callable[[], float]) -> AsyncIterator[Store]:
-    """A server that keeps its files where they are made ready."""
-    async with embedded_store(place.folder, time.monotonic) as server:
+    """The server of the data directory, which is this process's."""
+    prepare_unfinished(place.data_dir)
+    async with server_of(place.data_dir, time.monotonic) as server:
         store = Store(StoreSettings(url=server.url, prefix=settings.store.prefix), clock)
         try:
             yield store

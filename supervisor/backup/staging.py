@@ -1,7 +1,7 @@
 """A data directory that a backup is put into: all of it or nothing, whenever the restore is killed. For this folder.
 
-Everything is made below `.restoring` in the data directory, and then moved up. While that folder is there the program
-and its commands refuse the directory, and the next restore removes what lies in it and what was moved. Renaming the
+Before anything else a folder `.restoring` comes into it, with a note of what is to come. While that folder is there
+the program and its commands refuse the data directory, and the next restore removes what the note names. Renaming the
 folder is the last step, and the one that counts.
 """
 
@@ -18,6 +18,7 @@ import msgspec
 
 from stages.errors import Refused
 from supervisor.embedded.owner import UNFINISHED, locked
+from supervisor.embedded.server import end_left_over_server
 
 _NOTE: Final = "note.json"
 _FINISHED: Final = ".restored"
@@ -47,7 +48,7 @@ class Staging:
 
     def write(self, name: str, data: bytes, mode: int) -> None:
         """A file below the data directory, on disk."""
-        path = self.folder / name
+        path = self.data_dir / name
         if PurePosixPath(name).parts[0] in _TAKEN:
             raise Refused("malformed", name, "no backup has a file of this name")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -58,18 +59,12 @@ class Staging:
             file.flush()
             os.fsync(descriptor)
 
-    def move_up(self) -> None:
-        """Everything to its place; it counts only after `finish`."""
-        (self.folder / _LOCK).unlink(missing_ok=True)
-        for folder, _, _ in os.walk(self.folder):
-            _sync(Path(folder))
-        for name in self.note.names:
-            if (self.folder / name).exists():
-                (self.folder / name).rename(self.data_dir / name)
-        _sync(self.data_dir)
-
     def finish(self) -> None:
         """From here on the data directory is whole."""
+        for name in self.note.names:
+            for folder, _, _ in os.walk(self.data_dir / name):
+                _sync(Path(folder))
+        _sync(self.data_dir)
         done = self.data_dir / _FINISHED
         self.folder.rename(done)
         _sync(self.data_dir)
@@ -94,6 +89,7 @@ def staging(data_dir: Path, names: Iterable[str], backup: str, at: int) -> Itera
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         data_dir.chmod(0o700)
         with locked(data_dir):
+            end_left_over_server(data_dir)
             earlier = _clear(data_dir)
             if found := sorted({path.name for path in data_dir.iterdir()} - {_LOCK, UNFINISHED, _FINISHED}):
                 reason = f"it is not empty (there is {found[0]!r}); a backup is restored into an empty directory only"
@@ -129,7 +125,7 @@ def _clear(data_dir: Path) -> Note | None:
     try:
         note = msgspec.json.decode((folder / _NOTE).read_bytes(), type=Note)
     except (FileNotFoundError, msgspec.DecodeError):
-        note = None  # there was none, or it was killed before anything was moved
+        note = None  # there was none, or it was killed before anything came
     for name in note.names if note else ():
         _remove(data_dir / name)
     for path in folder.iterdir() if folder.is_dir() else ():

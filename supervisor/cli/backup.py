@@ -127,6 +127,8 @@ def _check_into(into: Path | None, config: Path, text: bytes) -> None:
     if into is None or not into.exists():
         return
     try:
+        for path in into.glob(f".{CONFIG}.*.new"):
+            path.unlink()  # of a restore that was killed while it wrote its first file
         found = {path.name for path in into.iterdir()}
     except OSError as error:
         raise Refused("malformed", "--into", f"{into} cannot be used: {error.strerror}") from None
@@ -169,6 +171,7 @@ def _tell(
             {
                 "backup": manifest.id,
                 "made": manifest.made,
+                "restored": done.at,
                 "config": str(config),
                 "data_dir": str(done.data_dir),
                 "crl_number": done.crl_number,

@@ -79,6 +79,11 @@ def prepare(data_dir: Path) -> None:
         EmbeddedError: they cannot be made, the socket's path would be too long, or a restore was broken off.
     """
     refuse_unfinished(data_dir)
+    prepare_unfinished(data_dir)
+
+
+def prepare_unfinished(data_dir: Path) -> None:
+    """The same for a restore, which is what fills the directory. Raises EmbeddedError."""
     path = socket_path(data_dir)
     if len(os.fsencode(path)) > SOCKET_LIMIT:
         raise EmbeddedError(

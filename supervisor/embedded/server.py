@@ -210,17 +210,33 @@ async def embedded_store(data_dir: Path, clock: Callable[[], float] = time.monot
     Raises:
         EmbeddedError: another process owns the directory, or the server cannot start.
     """
-    binary = _binary()
     prepare(data_dir)
     with locked(data_dir):
-        left_over = await anyio.to_thread.run_sync(end_left_over, data_dir, binary)
-        store = Embedded(data_dir, binary, left_over, clock)
-        await store.start()
-        try:
+        async with server_of(data_dir, clock) as store:
             yield store
-        finally:
-            with anyio.CancelScope(shield=True):
-                await store.stop()
+
+
+@asynccontextmanager
+async def server_of(data_dir: Path, clock: Callable[[], float] = time.monotonic) -> AsyncIterator[Embedded]:
+    """Run the server of a directory that this process owns already (`owner.locked`); one left over is ended first.
+
+    Raises:
+        EmbeddedError: the server cannot start.
+    """
+    binary = _binary()
+    left_over = await anyio.to_thread.run_sync(end_left_over, data_dir, binary)
+    store = Embedded(data_dir, binary, left_over, clock)
+    await store.start()
+    try:
+        yield store
+    finally:
+        with anyio.CancelScope(shield=True):
+            await store.stop()
+
+
+def end_left_over_server(data_dir: Path) -> int:
+    """As `owner.end_left_over`, of the server that would be started here."""
+    return end_left_over(data_dir, _binary())
 
 
 @asynccontextmanager
