@@ -47,18 +47,18 @@ def top(invocation: Invocation, once: bool) -> None:  # noqa: FBT001  click give
 
 
 def _print(look: Look) -> None:
-    """One frame; where nobody looks it is as wide as it must be, and without colour."""
+    """One frame; where nobody looks each row is whole, and without colour."""
     if sys.stdout.isatty():
         console = Console(file=sys.stdout, highlight=False, markup=False)
         console.print(frame(look, console.height, console.width))
         return
-    console = Console(width=_WIDE, highlight=False, markup=False, color_system=None, file=sys.stdout)
+    console = Console(width=output.WIDE, highlight=False, markup=False, color_system=None, file=sys.stdout)
     with console.capture() as capture:
-        console.print(frame(look, _TALL, _WIDE))
+        console.print(frame(look, _TALL, _COLUMNS, fit=False))
     click.echo("\n".join(row.rstrip() for row in capture.get().splitlines()))
 
 
-_WIDE: Final = 160
+_COLUMNS: Final = 120
 _TALL: Final = 60
 
 

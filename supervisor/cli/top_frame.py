@@ -18,7 +18,6 @@ BARS: Final = " ▁▂▃▄▅▆▇█"
 _MINUTE: Final = 60.0
 _HOUR: Final = 3600
 _DAY: Final = 86_400
-_LEAST_ROWS: Final = 3
 _LEAST_SAMPLES: Final = 2
 _WARNINGS: Final = 3
 _NARROW: Final = 100
@@ -27,21 +26,22 @@ _FROM_HOURS: Final = 2
 _STYLES: Final = {"rejected": "red", "unreadable": "red", "retrying": "yellow", "at work": "cyan", "finished": "green"}
 
 
-def frame(look: Look, rows: int, columns: int, hint: str = "") -> RenderableType:
-    """The frame; `hint` stands at its end. What does not fit into `rows` is left out, from the list of sessions."""
+def frame(look: Look, rows: int, columns: int, hint: str = "", *, fit: bool = True) -> RenderableType:
+    """The frame; `hint` stands at its end. What does not fit into `rows` is left out, from the list of sessions.
+
+    With `fit` the list is as wide as the screen, else as wide as its texts.
+    """
     overview = look.overview
-    parts: list[RenderableType] = [_head(look), Text(""), _queues(overview), Text(""), *_rates(overview, columns)]
-    used = 4 + len(overview.queues) + len(parts) - 4
-    for warning in overview.warnings[:_WARNINGS]:
-        parts.append(_line(f"{warning.severity}: {warning.text}", "red" if warning.severity == "error" else "yellow"))
-        used += 1
-    parts.append(_line(_totals(overview)))
-    parts.append(_line(_authority(overview), "dim"))
-    left = max(_LEAST_ROWS, rows - used - 5 - bool(hint))
-    parts += [Text(""), _sessions(look, left, columns)]
-    if hint:
-        parts.append(_line(hint, "dim"))
-    return Group(*parts)
+    above: list[RenderableType] = [_head(look), Text(""), _queues(overview), Text(""), *_rates(overview, columns)]
+    above += [
+        _line(f"{warning.severity}: {warning.text}", "red" if warning.severity == "error" else "yellow")
+        for warning in overview.warnings[:_WARNINGS]
+    ]
+    above += [_line(_totals(overview)), _line(_authority(overview), "dim"), Text("")]
+    below = [_line(hint, "dim")] if hint else []
+    headers, ends = 2, 1  # of the two tables; the last line's end would scroll
+    left = rows - len(above) - len(overview.queues) + 1 - headers - len(below) - ends
+    return Group(*above, _sessions(look, max(0, left), columns, fit=fit), *below)
 
 
 def _line(text: str, style: str = "") -> Text:
@@ -131,8 +131,8 @@ def _totals(overview: Overview) -> str:
         f"rejected {store.rejected}",
         f"set aside {store.quarantined}",
     ]
-    old = f"  (as of {output.when(int(store.at))})" if not overview.store_available else ""
-    return "   ".join(parts) + old
+    old = f"as of {output.when(int(store.at))}:   " if not overview.store_available else ""
+    return old + "   ".join(parts)
 
 
 def _authority(overview: Overview) -> str:
@@ -152,10 +152,10 @@ def _authority(overview: Overview) -> str:
     return "   ".join([*said, *tree.problems])
 
 
-def _sessions(look: Look, most: int, columns: int) -> RenderableType:
+def _sessions(look: Look, most: int, columns: int, *, fit: bool) -> RenderableType:
     if not look.sessions.rows:
         return _line("no sessions", "dim")
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0), expand=True)
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0), expand=fit)
     for name, ratio in (("session", 0), ("names", 2), ("place", 0), ("state", 0), ("age", 0), ("last move", 3)):
         if name == "state" and columns < _NARROW:
             continue

@@ -27,6 +27,7 @@ async def timeline(store: Store, now: int) -> Timeline:
     bars = min(COLUMNS, (last - start) // width + 1)
     edges = [start + n * width for n in range(bars + 1)]
     edges[0] = now  # what has ended today has ended
+    edges[-1] = max(edges[-1], last + 1)  # the last bar has all that is left
     return Timeline(start, width, await count_by_expiry(store, edges), await count_expired(store, now))
 
 

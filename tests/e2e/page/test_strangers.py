@@ -47,8 +47,8 @@ def csr() -> str:
 
 async def hostile(at: Seen) -> str:
     """A session whose every text is a client's worst; more than the store's moves would take."""
-    redis, keys = at.ca.store.redis, at.ca.store.keys
-    session, now = "ab" * 32, int(time.time())
+    redis: Any = at.ca.store.redis
+    keys, session, now = at.ca.store.keys, "ab" * 32, int(time.time())
     hops = (Hop(target=f"http://a.example/{SCRIPT}", addresses=(IMAGE,), used=LINK, seen=f"redirect to {LINK}"),)
     error = Problem("dns", f"a.example has the TXT record {IMAGE} {TURNED}")
     attempt = ValidationRecord(at=now, took=7, ok=False, hops=hops, error=error)
@@ -73,7 +73,7 @@ async def hostile(at: Seen) -> str:
     )  # fmt: skip
     pipe.lpush(keys.active, session)
     contact = msgspec.json.encode([f"mailto:{IMAGE}", LINK, f"mailto:{TURNED}@a.example"]).decode()
-    account: dict[str, Any] = {
+    account = {
         "created": now,
         "status": "valid",
         "jwk": "{}",
@@ -82,7 +82,7 @@ async def hostile(at: Seen) -> str:
     }
     pipe.hset(keys.account(ACCOUNT), mapping=account)
     serial = "12" * 16
-    record: dict[str, Any] = {
+    record = {
         "serial": serial, "issuer": SCRIPT, "names": f"{SCRIPT},{IMAGE}", "pem": "", "not_before": now,
         "not_after": now + 86_400, "account": ACCOUNT, "session": session, "spki": "",
     }  # fmt: skip
