@@ -24,6 +24,8 @@ class LogFile(Stream):
         self.path = path
         self._busy = threading.Lock()
         super().__init__(_opened(path))
+        if not _ends_with_a_line(path):  # a killed run, or a full disk, has left half a line
+            self._begun = self._rest = b"\n"
 
     def send(self, lines: list[bytes], wait: float) -> int:
         """As `Sink.send` says."""
@@ -58,3 +60,11 @@ def _opened(path: Path) -> int:
         return fd
     os.close(fd)
     raise Refused("settings", "logs.to", f"{path} is not a file")
+
+
+def _ends_with_a_line(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.seek(0, os.SEEK_END) == 0 or (file.seek(-1, os.SEEK_END) >= 0 and file.read() == b"\n")
+    except OSError:
+        return True  # it may not be read, or is a device

@@ -18,8 +18,9 @@ _GONE: Final = frozenset({errno.EPIPE, errno.EBADF, errno.EIO, errno.ENXIO, errn
 class Stream:
     """A descriptor that others may share: it is neither closed nor made non-blocking.
 
-    All lines of one call go out in one write, as far as the descriptor takes them. Of a line that was written in part
-    the rest goes first the next time.
+    A write has whole lines: all of a call into a file, else as many as a pipe takes at once. POSIX: up to PIPE_BUF bytes
+    stay together, whoever else writes there and whenever the program is killed. Of a longer line the rest goes first
+    the next time.
     """
 
     gone: frozenset[int] = _GONE
@@ -48,39 +49,45 @@ class Stream:
 
     def send(self, lines: list[bytes], wait: float) -> int:
         """As `Sink.send` says."""
-        data = self._rest + b"".join(lines)
-        try:
-            sent = self._write(data, wait)
-        except OSError as error:
-            if error.errno in self.gone:
-                raise GoneError(error.strerror) from error
-            raise
-        if sent == len(data):
-            self._rest = b""
-            return len(lines)
-        return self._taken(lines, sent)
+        if self._rest:
+            self._rest = self._rest[self._write(self._rest, wait) :]
+            if self._rest:
+                return 0
+        taken, count = 0, len(lines)
+        while taken < count:
+            end = count if self._is_file else _fitting(lines, taken)
+            data = lines[taken] if end - taken == 1 else b"".join(lines[taken:end])
+            try:
+                sent = self._write(data, wait)
+            except (OSError, GoneError):
+                if taken:
+                    return taken  # the next call comes to the fault, and has nothing to its credit
+                raise
+            if sent < len(data):
+                return taken + self._taken(lines[taken:end], sent)
+            taken = end
+        return count
 
     def _write(self, data: bytes, wait: float) -> int:
         """Write as much as there is room for; a fault after the first byte ends it without being raised."""
-        if self._is_file:
-            return os.write(self._fd, data)
         sent, milliseconds = 0, int(wait * 1000)
-        while sent < len(data) and self._poll.poll(milliseconds):
-            try:
+        try:
+            if self._is_file:
+                return os.write(self._fd, data)
+            while sent < len(data) and self._poll.poll(milliseconds):
                 sent += os.write(self._fd, data[sent : sent + _AT_ONCE] if len(data) > _AT_ONCE else data)
-            except OSError as error:
-                if not sent and not isinstance(error, BlockingIOError):
-                    raise
-                break
+        except BlockingIOError:  # somebody else has made it non-blocking
+            return sent
+        except OSError as error:
+            if sent:
+                return sent
+            if error.errno in self.gone:
+                raise GoneError(error.strerror) from error
+            raise
         return sent
 
     def _taken(self, lines: list[bytes], sent: int) -> int:
         """How many lines that many bytes are; the rest of the one that was begun is kept and counts as taken."""
-        if sent < len(self._rest):
-            self._rest = self._rest[sent:]
-            return 0
-        sent -= len(self._rest)
-        self._rest = b""
         for number, line in enumerate(lines):
             if sent < len(line):
                 if sent:
@@ -91,3 +98,11 @@ class Stream:
 
     def close(self) -> None:
         """Nothing was opened."""
+
+
+def _fitting(lines: list[bytes], start: int) -> int:
+    """The end of the lines from `start` on that one write can have; at least one."""
+    size, end = len(lines[start]), start + 1
+    while end < len(lines) and (size := size + len(lines[end])) <= _AT_ONCE:
+        end += 1
+    return end

@@ -26,6 +26,16 @@ def test_file_is_appended_to_with_few_rights(tmp_path: Path) -> None:
     assert (file.read_bytes(), file.stat().st_mode & 0o137) == (b"a\na\nb\nb\n", 0)
 
 
+@pytest.mark.parametrize(("expected", "before"), [(b"half\na\n", b"half"), (b"b\na\n", b"b\n"), (b"a\n", b"")])
+def test_half_a_line_of_a_killed_run_stays_alone(tmp_path: Path, expected: bytes, before: bytes) -> None:
+    """The next run begins on a line of its own."""
+    (tmp_path / "log").write_bytes(before)
+    sink = LogFile(tmp_path / "log")
+    sink.send([b"a\n"], 0)
+    sink.close()
+    assert expected == (tmp_path / "log").read_bytes()
+
+
 def test_file_that_was_cut_short_goes_on_at_its_new_end(tmp_path: Path) -> None:
     """As logrotate's copytruncate does it: no hole, no old offset."""
     sink = LogFile(tmp_path / "log")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from supervisor.logs.logger import Pen
@@ -76,6 +76,7 @@ def test_form_is_set_at_run_time_in_existing_loggers(lines: Lines) -> None:
     assert expected == lines.text().splitlines()
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a value of each kind takes a while to think of
 @given(st.dictionaries(KEYS, VALUES, max_size=3), st.dictionaries(KEYS, VALUES, max_size=4))
 def test_quick_way_writes_what_the_careful_one_does(bound: dict[str, Any], fields: dict[str, Any]) -> None:
     """Whether the fields of a line are looked at together or one by one, the line is the same."""

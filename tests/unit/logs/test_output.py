@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
@@ -139,6 +140,19 @@ def test_missing_lines_are_told_of_where_they_are_missing(pipe: Pipe) -> None:
     pipe.output.put(b"later\n")
     got += pipe.until(lambda more: more.endswith(b"later\n"))
     assert b"".join(lines[:kept]) + b"lost %d\nlater\n" % (2000 - kept) == got
+
+
+def test_each_write_has_whole_lines() -> None:
+    """What stands in a pipe ends with a line at any time: a kill tears none, and standard error comes between lines."""
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # it keeps writes apart
+    lines = [b"%03d%b\n" % (number, b"x" * (37 * number % 900)) for number in range(50)]
+    with reader, writer:
+        assert Stream(writer.fileno()).send(lines, 1) == 50
+        writer.close()
+        writes = list(iter(lambda: reader.recv(1 << 16), b""))
+    assert b"".join(lines) == b"".join(writes)
+    assert all(write.endswith(b"\n") and len(write) <= 4096 for write in writes)
+    assert len(writes) < 10
 
 
 def test_line_longer_than_a_pipe_arrives_whole(pipe: Pipe) -> None:
