@@ -18,9 +18,9 @@ _GONE: Final = frozenset({errno.EPIPE, errno.EBADF, errno.EIO, errno.ENXIO, errn
 class Stream:
     """A descriptor that others may share: it is neither closed nor made non-blocking.
 
-    A write has whole lines: all of a call into a file, else as many as a pipe takes at once. POSIX: up to PIPE_BUF bytes
-    stay together, whoever else writes there and whenever the program is killed. Of a longer line the rest goes first
-    the next time.
+    A write has whole lines: all of a call into a file, else as many as a pipe takes at once. POSIX: up to PIPE_BUF
+    bytes stay together, whoever else writes there and whenever the program is killed. Of a longer line the rest goes
+    first the next time.
     """
 
     gone: frozenset[int] = _GONE
