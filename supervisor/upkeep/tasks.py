@@ -46,14 +46,15 @@ async def sweep(store: Store, lease: Lease, reloader: Reloader, committer: Commi
 async def keep_crl(store: Store, issuer: Issuer, reloader: Reloader) -> None:
     """Write a CRL when there is none, and a new one before its nextUpdate (RFC 5280 5.1.2.5).
 
-    The first look also compares it with the store: a crash may have come between a revocation and its CRL.
+    The first look also compares it with the store: a crash may have come between a revocation and its CRL. Where other
+    supervisors share the store every look does: each has a CRL file of its own, and any of them revokes.
     """
     first = True
     while True:
         table = reloader.settings.crl
         try:
             due = crl_due(table.file, table.renew_before, int(store.clock()))
-            if not due and first:
+            if not due and (first or reloader.settings.store.one_of_several):
                 due = crl_lacks(table.file, [serial for serial, _, _ in await revocations(store)])
             if due:
                 written = await write_crl(reloader.settings, issuer, store, int(store.clock()))
