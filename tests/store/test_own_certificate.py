@@ -372,7 +372,14 @@ async def test_names_that_the_issuer_may_not_certify_are_refused(door: Door, wor
 
 @pytest.mark.parametrize(
     ("after", "why"),
-    [(0, ""), (60 * DAY - 1, ""), (60 * DAY, "two thirds of its validity are over"), (90 * DAY, "it has expired")],
+    [
+        (0, ""),
+        (60 * DAY - 1, ""),
+        (60 * DAY, "two thirds of its validity are over"),
+        (90 * DAY, "it has expired"),
+        (-3660, ""),
+        (-3661, "its validity has not begun: the clock was set back"),
+    ],
 )
 async def test_two_thirds_are_counted_from_its_making(door: Door, after: int, why: str) -> None:
     """Not from notBefore, which lies before it."""

@@ -16,6 +16,7 @@ LITERALS = {
     "certificates": "certificates",
     "revoked": "revoked",
     "crl_number": "crl-number",
+    "clock": "clock",
     "finished": "finished",
     "groups": "groups",
     "credentials": "eab",

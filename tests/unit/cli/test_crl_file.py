@@ -31,10 +31,18 @@ def test_crl_is_read(file: Path, der: bool) -> None:  # noqa: FBT001  a case
 
 
 @pytest.mark.parametrize(
-    ("now", "due"), [(NOW, False), (NOW + 6 * DAY - 1, False), (NOW + 6 * DAY, True), (NOW + 8 * DAY, True)]
+    ("now", "due"),
+    [
+        (NOW, False),
+        (NOW + 6 * DAY - 1, False),
+        (NOW + 6 * DAY, True),
+        (NOW + 8 * DAY, True),
+        (NOW - 60, False),
+        (NOW - 61, True),
+    ],
 )
 def test_crl_is_due_before_its_next_update(file: Path, now: int, due: bool) -> None:  # noqa: FBT001  a case
-    """It is due `renew_before` ahead of nextUpdate."""
+    """It is due `renew_before` ahead of nextUpdate, and when it is from the future: the clock was set back."""
     assert due is crl_due(file, DAY, now)
 
 
