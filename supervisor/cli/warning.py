@@ -103,8 +103,7 @@ def _test(invocation: Invocation, settings: Settings) -> int:
         problems = {}
         for name, channel in made.items():
             try:
-                await channel.send(notice)
-                problems[name] = ""
+                problems[name] = await channel.send(notice)
             except NotTold as why:
                 problems[name] = str(why)
         return problems

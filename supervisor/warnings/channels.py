@@ -22,8 +22,8 @@ NAMES = (Webhook.name, Mail.name)
 class Channel(Protocol):
     """A way to somebody."""
 
-    async def send(self, notice: Notice) -> None:
-        """Tell them. Raises `supervisor.warnings.webhook.NotTold`."""
+    async def send(self, notice: Notice) -> str:
+        """Tell them; whom it could not tell, "" for nobody. Raises `supervisor.warnings.webhook.NotTold`."""
         ...
 
 
@@ -38,7 +38,8 @@ def channels(settings: Settings) -> Mapping[str, Channel]:
         secret = read_secret(table.webhook_secret_file, "warnings.webhook_secret_file")
         made[Webhook.name] = Webhook(table.webhook_url, secret, context, table.timeout)
     if table.mail_to:
-        made[Mail.name] = Mail(_mail(table), context)
+        password = read_secret(table.smtp_password_file, "warnings.smtp_password_file")
+        made[Mail.name] = Mail(_mail(table), password, context)
     return made
 
 
@@ -49,7 +50,6 @@ def _mail(table: Warnings) -> MailSettings:
         port=port,
         tls=table.smtp_tls,
         user=table.smtp_user,
-        password=read_secret(table.smtp_password_file, "warnings.smtp_password_file"),
         sender=table.mail_from,
         to=table.mail_to,
         timeout=table.timeout,

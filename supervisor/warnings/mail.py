@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -30,7 +31,6 @@ class MailSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     tls: str
     user: str
-    password: str
     sender: str
     to: tuple[str, ...]
     timeout: float
@@ -50,20 +50,26 @@ def message(settings: MailSettings, notice: Notice) -> EmailMessage:
 
 
 class Mail:
-    """One mail server. `context` checks its certificate."""
+    """One mail server. `context` checks its certificate; `password` is that of the settings' user."""
 
     name = "mail"
 
-    def __init__(self, settings: MailSettings, context: ssl.SSLContext) -> None:
+    def __init__(self, settings: MailSettings, password: str, context: ssl.SSLContext) -> None:
         self._settings = settings
+        self._password = password
         self._context = context
         self._open: smtplib.SMTP | None = None
 
-    async def send(self, notice: Notice) -> None:
-        """Send it. Raises NotTold unless the server has taken it for every address."""
+    async def send(self, notice: Notice) -> str:
+        """Send it; which addresses the server does not know, "" for none.
+
+        Raises NotTold unless it has taken it for one at least: the others would get it again with every try.
+        """
         try:
             with anyio.fail_after(self._settings.timeout * _STEPS):
-                await anyio.to_thread.run_sync(self._send, message(self._settings, notice), abandon_on_cancel=True)
+                return await anyio.to_thread.run_sync(
+                    self._send, message(self._settings, notice), abandon_on_cancel=True
+                )
         except TimeoutError:
             raise NotTold(f"no answer within {self._settings.timeout:g} s") from None
         except ssl.SSLCertVerificationError as error:
@@ -71,8 +77,7 @@ class Mail:
         except smtplib.SMTPAuthenticationError as error:
             raise NotTold(f"the server refuses the login of warnings.smtp_user ({error.smtp_code})") from None
         except smtplib.SMTPRecipientsRefused as error:
-            codes = ", ".join(f"{address} ({code})" for address, (code, _) in sorted(error.recipients.items()))
-            raise NotTold(f"the server refuses {codes}") from None
+            raise NotTold(_refused(error.recipients)) from None
         except smtplib.SMTPResponseException as error:
             raise NotTold(f"the server answers {error.smtp_code}") from None
         except smtplib.SMTPServerDisconnected:
@@ -85,7 +90,7 @@ class Mail:
         finally:
             self._cut()
 
-    def _send(self, made: EmailMessage) -> None:
+    def _send(self, made: EmailMessage) -> str:
         settings = self._settings
         if settings.tls == "tls":
             client: smtplib.SMTP = smtplib.SMTP_SSL(
@@ -98,10 +103,8 @@ class Mail:
             if settings.tls == "starttls":
                 client.starttls(context=self._context)
             if settings.user:
-                client.login(settings.user, settings.password)
-            refused = client.send_message(made)
-        if refused:
-            raise smtplib.SMTPRecipientsRefused(refused)
+                client.login(settings.user, self._password)
+            return _refused(client.send_message(made))
 
     def _cut(self) -> None:
         """End a conversation that nobody waits for any more: its thread then ends by itself."""
@@ -109,3 +112,8 @@ class Mail:
         if client is not None and client.sock is not None:
             with suppress(OSError):
                 client.sock.shutdown(2)
+
+
+def _refused(recipients: Mapping[str, tuple[int, bytes]]) -> str:
+    codes = ", ".join(f"{address} ({code})" for address, (code, _) in sorted(recipients.items()))
+    return f"the server refuses {codes}" if codes else ""

@@ -94,13 +94,15 @@ class Telling:
             ca=ca, host=socket.gethostname(), time=now, raised=due.raised, cleared=due.cleared, current=current
         )
         try:
-            await channel.send(notice)
+            missed = await channel.send(notice)
         except NotTold as why:
             log.warning("warning.not_told", channel=name, why=str(why))
             return False
         except Exception:
             log.exception("warning.failed", what=name)
             return False
+        if missed:
+            log.warning("warning.not_told", channel=name, why=missed)
         self.told[name] = current
         log.info("warning.told", channel=name, raised=len(due.raised), cleared=len(due.cleared))
         return True

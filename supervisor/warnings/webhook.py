@@ -48,8 +48,8 @@ class Webhook:
         self._tls = tls
         self._timeout = timeout
 
-    async def send(self, notice: Notice) -> None:
-        """Post it. Raises NotTold unless the answer is 2xx."""
+    async def send(self, notice: Notice) -> str:
+        """Post it; always "". Raises NotTold unless the answer is 2xx."""
         try:
             with anyio.fail_after(self._timeout):
                 status = await self._post(notice)
@@ -65,6 +65,7 @@ class Webhook:
             raise NotTold(f"the answer is {status}: redirects are not followed, name the last URL in the setting")
         if not 200 <= status < 300:  # noqa: PLR2004  RFC 9110 15.3
             raise NotTold(f"the answer is {status}")
+        return ""
 
     async def _post(self, notice: Notice) -> int:
         parts = urlsplit(self._url)

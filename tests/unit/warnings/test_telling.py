@@ -51,12 +51,13 @@ class Receiver:
         self.refusals = refusals
         self.taken: list[Notice] = []
 
-    async def send(self, notice: Notice) -> None:
+    async def send(self, notice: Notice) -> str:
         """Take it, or not."""
         if self.refusals:
             self.refusals -= 1
             raise NotTold("no")
         self.taken.append(notice)
+        return ""
 
 
 class Scene:
