@@ -23,6 +23,7 @@ from stages.store import scripts
 from stages.store.connection import connect
 from stages.store.keys import Keys
 from stages.store.store import Store
+from stages.store.tally import Counts, count
 
 PAUSE: Final = 2000
 """Milliseconds after which the server lets writers go on by itself, should this process die while they are paused.
@@ -32,22 +33,14 @@ The shortest lease, which is renewed after a third of its time, outlives it.
 _PAGE: Final = 1000
 _AT_ONCE: Final = 64
 """Keys in one script call: the server does nothing else meanwhile."""
+_PIECE: Final = 20_000
+"""Entries of a list or sorted set in one script call, for the same reason."""
 _FEW: Final = 500
 _ROUNDS: Final = 12
 _PAUSES: Final = 3
 
 Take = Callable[[bytes], Awaitable[None]]
 """Gets records as msgpack, as dump.lua packs them and load.lua reads them."""
-
-
-class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """What stood in the store at that moment: entries of active-requests, certificates, revocations, the CRL number."""
-
-    active: int
-    quarantined: int
-    certificates: int
-    revoked: int
-    crl_number: int
 
 
 class Dumped(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,22 +75,6 @@ async def dump(store: Store, take: Take, clock: Callable[[], float] = time.monot
         await redis.aclose()
 
 
-async def counts(store: Store) -> Counts:
-    """The same numbers of a store that nobody writes to."""
-    return await _counts(store, store.redis)
-
-
-async def _counts(store: Store, redis: Redis) -> Counts:
-    keys = store.keys
-    return Counts(
-        active=await store.call(redis.llen(keys.active)),
-        quarantined=await store.call(redis.llen(keys.quarantine)),
-        certificates=await store.call(redis.zcard(keys.certificates)),
-        revoked=await store.call(redis.hlen(keys.revoked)),
-        crl_number=int(await store.call(redis.get(keys.crl_number)) or 0),
-    )
-
-
 class _Reader:
     """One reading."""
 
@@ -108,6 +85,10 @@ class _Reader:
         self._clock = clock
         self._changed: set[bytes] = set()
         self._lost = False
+        self._pausing = False
+        keys = store.keys
+        growing = (keys.active, keys.quarantine, keys.certificates, *keys.pending, *keys.delayed)
+        self._long = {key.encode() for key in growing}
         self._records = 0
 
     async def run(self) -> Dumped:
@@ -151,20 +132,40 @@ class _Reader:
 
     async def _read(self, keys: Iterable[bytes], take: Take) -> None:
         """Read keys and hand them to `take`. One that changes from here on is told, and read again."""
-        for some in _batches(keys):
+        wanted = set(keys)
+        for some in _batches(wanted - self._long):
             self._changed.difference_update(some)
-            try:
-                blob = await self._do("EVALSHA", scripts.digest("dump.lua"), len(some), *some, self._keys.prefix)
-            except NoScriptError:
-                raise StoreUnavailable("store: its scripts were flushed while it was read") from None
-            except ResponseError as error:
-                if not str(error).startswith("KIND"):
-                    raise
-                raise Refused("config", "store.prefix", f"a stranger's key is there: {error}") from None
-            self._records += len(some)
-            await take(blob)
+            await self._read_some(some, 0, -1, take)
+        for key in wanted & self._long:
+            self._changed.discard(key)
+            for start in range(0, max(1, await self._length(key)), _PIECE):
+                await self._read_some([key], start, start + _PIECE - 1, take)
         if self._lost:
             raise StoreUnavailable("store: it was emptied while it was read")
+
+    async def _read_some(self, some: list[bytes], first: int, last: int, take: Take) -> None:
+        if self._pausing:
+            await self._do("CLIENT", "PAUSE", PAUSE, "WRITE")  # from now on anew
+        words = [len(some), *some, self._keys.prefix, first, last]
+        try:
+            blob = await self._do("EVALSHA", scripts.digest("dump.lua"), *words)
+        except NoScriptError:
+            raise StoreUnavailable("store: its scripts were flushed while it was read") from None
+        except ResponseError as error:
+            if not str(error).startswith("KIND"):
+                raise
+            raise Refused("config", "store.prefix", f"a stranger's key is there: {error}") from None
+        self._records += len(some)
+        await take(blob)
+
+    async def _length(self, key: bytes) -> int:
+        """Entries of a list or sorted set; 0 for what somebody else has put there."""
+        for command in ("LLEN", "ZCARD"):
+            try:
+                return int(await self._do(command, key))
+            except ResponseError:
+                continue
+        return 0
 
     async def _catch_up(self) -> int:
         """Read what has changed until it is little, or does not become less; gives the number of rounds."""
@@ -182,13 +183,15 @@ class _Reader:
             began = self._clock()
             await self._do("CLIENT", "PAUSE", PAUSE, "WRITE")
             try:
+                self._pausing = True
                 await self._do("PING")  # what was changed before the pause is told before this is answered
                 at = self._store.clock()
                 await self._read(list(self._changed), _into(blobs))
-                found = await _counts(self._store, self._redis)
+                found = await count(self._store, self._redis)
                 await self._do("PING")  # as above, for what was changed in spite of it
                 still = not self._changed
             finally:
+                self._pausing = False
                 await self._do("CLIENT", "UNPAUSE")
             paused = self._clock() - began
             rounds += 1

@@ -10,8 +10,9 @@ from typing import Final
 import msgspec
 
 from stages.errors import Refused
-from stages.store.dumping import Counts, counts, literally
+from stages.store.dumping import literally
 from stages.store.store import Store
+from stages.store.tally import Counts, count
 
 CRL_NUMBERS_A_SECOND: Final = 1000
 """How far CRL numbers go up for each second between a backup and its restore: faster than CRLs can be signed."""
@@ -104,7 +105,7 @@ async def settle(store: Store, expected: Counts, crl_number: int, elapsed: int) 
     Raises:
         Refused: something is missing.
     """
-    if (found := await counts(store)) != expected:
+    if (found := await count(store, store.redis)) != expected:
         raise Refused("malformed", "store", f"the loaded store has {found}, the backup says {expected}")
     keys, redis = store.keys, store.redis
     for supervisor in await store.call(redis.hkeys(keys.supervisors)):

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from stages.errors import Refused
-from stages.store.dumping import Counts
+from stages.store.tally import Counts
 
 VERSION: Final = 1
 """The version that this program writes; another one is refused, not guessed at."""

@@ -15,7 +15,7 @@ from stages.outcome import Retry
 from stages.session import Problem, State
 from stages.store import moves
 from stages.store.certificates import next_crl_number
-from stages.store.dumping import PAUSE, Counts, Dumped, Take, dump
+from stages.store.dumping import PAUSE, Dumped, Take, dump
 from stages.store.loading import (
     CRL_NUMBERS_A_SECOND,
     Mark,
@@ -27,6 +27,7 @@ from stages.store.loading import (
     settle,
     write_mark,
 )
+from stages.store.tally import Counts
 from tests.store.test_redis_page import accounts_run, full_run
 from tests.store.world import Whole, World, sid, snapshot
 
@@ -289,3 +290,18 @@ async def test_a_mark_that_cannot_be_read_is_refused(world: World) -> None:
     await world.redis.set("restored", "yes")
     with pytest.raises(Refused, match="cannot be read"):
         await check_whole(world.store)
+
+
+async def test_long_collections_come_in_pieces(world: World) -> None:
+    """Lists and sorted sets that grow with the CA are read piece by piece; nothing is missing or twice."""
+    pipe = world.redis.pipeline()
+    for start in range(0, 45_000, 5000):
+        pipe.rpush("active-requests", *range(start, start + 5000))
+        pipe.zadd("certificates", {f"{number:x}": number / 3 for number in range(start, start + 5000)})
+    await pipe.execute()
+    await world.redis.set("pending-done", "of another type")
+    before = await snapshot(world.redis)
+    found, blobs = await taken(world)
+    assert found.records == len(before) + 4
+    await put_back(world, [b"".join(blobs)])
+    assert await snapshot(world.redis) == before

@@ -1,7 +1,8 @@
--- load: puts in place what dump.lua has read; a later record of a key takes the place of an earlier one.
+-- load: puts in place what dump.lua has read; a later record of a key takes the place of an earlier one,
+-- but one that does not begin at index 0 is the next piece of it.
 -- KEYS: the key that tells of a restore, which is left as it is. ARGV: prefix, now in ms, records as msgpack: one answer
 -- of dump.lua or several in a row. What has expired by now is left out.
--- Returns how many keys were written.
+-- Returns how many keys were looked at.
 
 local PREFIX, NOW = ARGV[1], tonumber(ARGV[2])
 local SOME = 1000 -- values of one command: a Lua stack is not endless; even, for pairs
@@ -11,7 +12,10 @@ local written = 0
 local function load(record)
   local key, kind, expires, values = PREFIX .. record[1], record[2], record[3], record[4]
   if key == KEYS[1] then return end
-  redis.call('DEL', key)
+  if record[5] == '0' then
+    redis.call('DEL', key)
+    written = written + 1
+  end
   if kind == 'none' or expires ~= '-1' and tonumber(expires) <= NOW then return end
   if kind == 'string' then
     redis.call('SET', key, values[1])
@@ -24,7 +28,6 @@ local function load(record)
     end
   end
   if expires ~= '-1' then redis.call('PEXPIREAT', key, expires) end
-  written = written + 1
 end
 
 for _, records in ipairs({cmsgpack.unpack(ARGV[3])}) do

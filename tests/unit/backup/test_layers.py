@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from stages.errors import Refused
-from stages.store.dumping import Counts
+from stages.store.tally import Counts
 from supervisor.backup.archive import Backup, Writer
 from supervisor.backup.encryption import CHUNK, HEADER_BYTES, MAGIC, Decrypting, Encrypting, Passphrase
 from supervisor.backup.manifest import NAME, Authority, Manifest, Member, decode, encode, is_safe
