@@ -38,7 +38,8 @@ async def started(config: Path, file: Path, argv: list[str] | None = None) -> Pr
     """Start the program and wait until its log says that it is ready; `argv` runs it in some other way."""
     program = Program(config, argv=argv)
     try:
-        await until(file, has("supervisor.ready"))
+        await until(file, lambda found: has("supervisor.ready")(found) or program.process.poll() is not None)
+        assert program.process.poll() is None, f"it has ended; it said {program.other}, and logged {events(file)}"
     except BaseException:
         program.__exit__()
         raise
