@@ -156,6 +156,7 @@ RESTART: dict[str, Any] = {
     "acme.http_url": "http://other.example",
     "acme.tls": "off",
     "logs.to": "stderr",
+    "logs.backlog": "3MiB",
     "admin.listen": "127.0.0.1:4",
 }
 """Settings that nothing takes before a restart."""
