@@ -56,7 +56,9 @@ function showTimeline({ timeline, at }) {
   });
   rove(by("timeline").querySelector('[tabindex="0"]') ?? by("timeline").firstElementChild);
   const end = timeline.start + timeline.counts.length * timeline.width;
-  const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => day(timeline.start + share * (end - timeline.start)));
+  const label = end - timeline.start < 5 * DAY ? (unix) => moment(unix).slice(0, -3) : day;
+  const shares = timeline.counts.length < 5 ? [0, 1] : [0, 0.25, 0.5, 0.75, 1];
+  const ticks = shares.map((share) => label(timeline.start + share * (end - timeline.start)));
   keyed(by("timeline-axis"), ticks.map((text, n) => ({ text, n })), (tick) => tick.n, () => el("span"), (node, tick) => setText(node, tick.text));
 }
 

@@ -11,11 +11,11 @@ const BOTTOM = 20;
 const WINDOW = 600;
 const MINUTE = 60;
 
-// 1, 2 or 5 times a power of ten.
+// The next number whose half reads well.
 function ceiling(value, least) {
   const wanted = Math.max(value, least);
   const power = 10 ** Math.floor(Math.log10(wanted));
-  return [1, 2, 5, 10].map((n) => n * power).find((n) => n >= wanted * 0.999);
+  return [1, 1.2, 1.6, 2, 3, 4, 6, 8, 10].map((n) => n * power).find((n) => n >= wanted * 0.999);
 }
 
 export class Plot {
