@@ -46,7 +46,11 @@ async def serve_control(
     while True:
         try:
             with _owned(data_dir) as listening:
+                if told:
+                    log.info("control.available", socket=str(data_dir / SOCKET))
+                    told = ""
                 if not started:
+                    started = True
                     task_status.started()
                 await _accept(listening, answer)
         except OSError as error:

@@ -36,6 +36,7 @@ EVENTS: Final[dict[str, Event]] = {
     "control.unavailable": Event(
         "warning", ("socket", "why"), "Commands cannot ask this supervisor; signals reach it. It tries again by itself."
     ),
+    "control.available": Event("info", ("socket",), "Commands can ask this supervisor now."),
     "control.failed": Event("error", (), "A question of a command could not be answered; the rest goes on."),
     "admin.listening": Event("info", ("listen",), "Health, metrics and status can be asked for."),
     "store.starting": Event("info", ("url",), "The store is being started or connected to."),

@@ -13,7 +13,6 @@ import pytest
 from anyio import to_thread
 
 from supervisor.control.asking import NotAnswered, ask
-from supervisor.control.listener import AGAIN
 from supervisor.control.messages import SOCKET, Question
 from tests.e2e.command import Place
 from tests.harness.process import Program
@@ -130,10 +129,8 @@ async def test_second_program_on_the_directory_waits_for_the_socket(tmp_path: Pa
                 assert len(second.named("control.unavailable")) == 1
                 assert (await call(ca, "reload", "--json")).json["pid"] == first.pid
                 assert await to_thread.run_sync(first.stop) == 0
-                deadline = AGAIN + 5
-                while (found := await call(ca, "reload", "--json")).code == NOT_FOUND:
-                    assert (deadline := deadline - 0.01) > 0
-                assert found.json["pid"] == second.pid
+                await to_thread.run_sync(second.wait_for, "control.available")
+                assert (await call(ca, "reload", "--json")).json["pid"] == second.pid
                 assert await to_thread.run_sync(second.stop) == 0
 
 
