@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,13 +21,20 @@ LIMIT = 60_000_000
 """Bytes."""
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder for large things: pytest would keep them for a while."""
+    yield tmp_path
+    shutil.rmtree(tmp_path)
+
+
 @pytest.mark.timeout(600)
-def test_build_again(binary: Path, tmp_path: Path) -> None:
+def test_build_again(binary: Path, folder: Path) -> None:
     """A second build, in another folder, gives the same bytes, and the same SBOM."""
-    where = ("--work", str(tmp_path / "work"), "--dist", str(tmp_path / "dist"))
+    where = ("--work", str(folder / "work"), "--dist", str(folder / "dist"))
     subprocess.run([PYTHON, ROOT / "packaging" / "binary" / "build.py", *where], check=True)
     for name in (binary.name, SBOM):
-        assert (tmp_path / "dist" / name).read_bytes() == binary.with_name(name).read_bytes(), name
+        assert (folder / "dist" / name).read_bytes() == binary.with_name(name).read_bytes(), name
 
 
 def test_build_size(binary: Path) -> None:
@@ -46,17 +54,17 @@ def test_build_sbom(binary: Path) -> None:
     assert (program["name"], program["version"]) == ("ca-supervisor", VERSION)
 
 
-def test_build_needs_glibc_only(binary: Path, bare_debian: Path, tmp_path: Path) -> None:
+def test_build_needs_glibc_only(binary: Path, bare_debian: Path, folder: Path) -> None:
     """In a root with glibc's loader and libraries and nothing else, not even /tmp, a CA is made."""
-    root = DebianRoot(tmp_path)
+    root = DebianRoot(folder)
     listed = (bare_debian / "var" / "lib" / "dpkg" / "info").glob("libc6:*.list")
     for name in next(listed).read_text().splitlines():
         if re.search(r"/ld-linux[\w.-]*$|/lib(c|dl|m|pthread|resolv|rt|util)\.so\.\d+$", name):
-            place = tmp_path / name.lstrip("/")
+            place = folder / name.lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy((bare_debian / name.lstrip("/")).resolve(), place)
-    shutil.copy(binary, tmp_path / "ca-supervisor")
+    shutil.copy(binary, folder / "ca-supervisor")
     for name in ("proc", "dev"):
-        (tmp_path / name).mkdir()
+        (folder / name).mkdir()
     root.run("/ca-supervisor", "init", "--name", "Example", env={"HOME": "/nonexistent"})
-    assert (tmp_path / "data" / "ca" / "root.pem").is_file()
+    assert (folder / "data" / "ca" / "root.pem").is_file()

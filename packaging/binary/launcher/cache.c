@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -71,6 +72,15 @@ static void tidy(int cache) {
     closedir(names);
 }
 
+/* The cache in which .new is being filled, -1 when none is. */
+static int filling = -1;
+
+/* At an exit in between, such as on a full disk: give the space back. */
+static void give_up(void) {
+    if (filling >= 0)
+        remove_folder(filling, ".new");
+}
+
 /* Unpack the program under its name, unless another process has just done it. */
 static void provide(int cache, const char *where) {
     int guard = openat(cache, ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -82,6 +92,8 @@ static void provide(int cache, const char *where) {
         discard(cache, program_id); /* a damaged one */
         remove_folder(cache, ".new");
         tidy(cache);
+        filling = cache;
+        atexit(give_up);
         if (mkdirat(cache, ".new", 0700))
             failed(EXIT_FAULT, "%s/.new cannot be made", where);
         fd = openat(cache, ".new", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -91,6 +103,7 @@ static void provide(int cache, const char *where) {
         /* All of it is on disk before it has its name: a power failure leaves no empty files under it. */
         if (syncfs(fd) || renameat(cache, ".new", cache, program_id) || fsync(cache))
             failed(EXIT_FAULT, "%s/%s cannot be written", where, program_id);
+        filling = -1;
     }
     close(fd);
     close(guard);
