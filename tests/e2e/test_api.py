@@ -149,7 +149,7 @@ async def test_the_pages_files_have_a_policy_and_a_tag(tmp_path: Path) -> None:
     async with served(tmp_path) as (_, port):
         page = await fetch(port, "/")
         names = [part.partition('"')[0] for part in page.text.split('"/page/')[1:]]
-        assert set(names) == {"icon.svg", "style.css", "app.js"}
+        assert set(names) == {"icon.svg", "style.css", "parts.css", "app.js"}
         for path in ("/", *(f"/page/{name}" for name in names)):
             found = await fetch(port, path)
             told = fields(found.head)

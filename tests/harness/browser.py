@@ -13,7 +13,6 @@ import os
 import shutil
 import signal
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -23,19 +22,12 @@ import anyio
 
 _PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome")
 _OPTIONS: Final = (
-    "--headless=new",
+    "--headless=new", "--remote-debugging-pipe", "--no-first-run", "--disable-gpu", "--disable-dev-shm-usage",
     "--no-sandbox",  # root has none, and it looks at nothing but our own page
-    "--remote-debugging-pipe",
-    "--no-first-run",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--hide-scrollbars",
-    "--no-proxy-server",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # whatever it wants elsewhere, it does not get
-)
+    "--hide-scrollbars",
+)  # fmt: skip
 _ABOVE: Final = 20
 """Descriptors are moved above this, so that giving them the numbers 3 and 4 overwrites none."""
 _PIECE: Final = 1 << 16
@@ -163,19 +155,17 @@ _KEYS: Final = {
 class Browser:
     """A running browser; `browser` starts one."""
 
-    def __init__(self, writer: int, folder: Path) -> None:
+    def __init__(self, writer: int) -> None:
         self._writer = writer
-        self._folder = folder
         self._last = 0
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._pages: dict[str, Page] = {}
-        self._early: defaultdict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
 
     async def call(self, method: str, session: str = "", **params: Any) -> dict[str, Any]:
         """One command; its answer. Raises AssertionError with the browser's words when it refuses."""
         self._last += 1
         number = self._last
-        message = {"id": number, "method": method, "params": params} | ({"sessionId": session} if session else {})
+        message = {"id": number, "method": method, "params": params, **({"sessionId": session} if session else {})}
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
         os.write(self._writer, json.dumps(message).encode() + b"\0")
@@ -215,20 +205,16 @@ async def browser(folder: Path) -> AsyncIterator[Browser]:
     theirs = [fcntl.fcntl(fd, fcntl.F_DUPFD, _ABOVE) for fd in (inward[0], outward[1])]
     os.close(inward[0])
     os.close(outward[1])
-    profile = folder / "profile"
-    shell = f'exec "$0" "$@" 3<&{theirs[0]} 4>&{theirs[1]} {theirs[0]}<&- {theirs[1]}>&-'
+    shell = f'exec "$0" "$@" 3<&{theirs[0]} 4>&{theirs[1]} {theirs[0]}<&- {theirs[1]}>&- </dev/null >/dev/null 2>&1'
     process = await asyncio.create_subprocess_exec(
-        "bash", "-c", shell, found, *_OPTIONS, f"--user-data-dir={profile}",
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+        "bash", "-c", shell, found, *_OPTIONS, f"--user-data-dir={folder / 'profile'}",
         pass_fds=theirs,
         start_new_session=True,
         env={"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)},
     )  # fmt: skip
     for fd in theirs:
         os.close(fd)
-    made = Browser(inward[1], folder)
+    made = Browser(inward[1])
     reading = asyncio.create_task(_read(outward[0], made))
     try:
         yield made
