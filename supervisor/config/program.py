@@ -191,7 +191,7 @@ class Admin(Section):
 
     listen: Listen = setting(
         "",
-        "Where health, metrics and status are asked for: a loopback address and port, unix: and the path of a socket,"
+        "Where the page, health and metrics are asked for: a loopback address and port, unix: and the path of a socket,"
         " or with token_file any address and port; empty for none.",
         restart=True,
     )
