@@ -10,7 +10,7 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -66,24 +66,27 @@ class DebianRoot:
         return ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
 
 
-def bare(cache: Path) -> Path:
+def bare(cache: Path, kind: str = "", include: Sequence[str] = ()) -> Path:
     """The folder below `cache` with the Debian of this machine's release, made first if need be.
+
+    One that is to `include` further packages has a `kind` of its own, a word.
 
     Raises:
         FileNotFoundError: there is no debootstrap here, or apt has no source for this release.
         CalledProcessError: debootstrap's.
     """
     suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
-    made = cache / f"debian-{suite}"
+    made = cache / "-".join(filter(None, ("debian", suite, kind)))
     if not made.is_dir():
         if not shutil.which("debootstrap"):
             raise FileNotFoundError("there is no debootstrap (Debian: apt-get install debootstrap)")
         mirror = _mirror(suite)
-        new = cache / f"debian-{suite}.new"
+        new = made.with_suffix(".new")
         shutil.rmtree(new, ignore_errors=True)
         cache.mkdir(exist_ok=True)
         keyring = [f"--keyring={mirror.keyring}"] if mirror.keyring else []
-        subprocess.run(["debootstrap", "--variant=minbase", *keyring, suite, str(new), mirror.uri], check=True)
+        more = [f"--include={','.join(include)}"] if include else []
+        subprocess.run(["debootstrap", "--variant=minbase", *more, *keyring, suite, str(new), mirror.uri], check=True)
         shutil.rmtree(new / "var" / "cache" / "apt", ignore_errors=True)
         new.rename(made)
     return made
