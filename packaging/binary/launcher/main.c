@@ -58,5 +58,8 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < given; i++)
         command[words + i] = argv[i + 1];
     execv(command[0], command);
+    /* The file is there; its loader, ld-linux, is not. */
+    if (errno == ENOENT)
+        die(EXIT_FAULT, "this system has no glibc, which ca-supervisor needs");
     failed(EXIT_CONFIG, "%s cannot be executed; CA_SUPERVISOR_CACHE names another directory", command[0]);
 }
