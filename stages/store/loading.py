@@ -24,12 +24,14 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         backup: id of the backup.
+        restore: id of this restore.
         made: unix time of the moment that the backup shows.
         at: unix time of the restore.
         whole: whether everything is there.
     """
 
     backup: str
+    restore: str
     made: int
     at: int
     whole: bool

@@ -47,7 +47,12 @@ class Restored(NamedTuple):
 
 
 async def restore(
-    backup: Backup, manifest: Manifest, settings: Settings, connect: Connect, clock: Callable[[], float]
+    backup: Backup,
+    manifest: Manifest,
+    settings: Settings,
+    connect: Connect,
+    clock: Callable[[], float],
+    random_bytes: Callable[[int], bytes],
 ) -> Restored:
     """Restore a backup that was verified.
 
@@ -60,8 +65,9 @@ async def restore(
         reason = "it is before the time at which the backup was made; set it, since certificates depend on it"
         raise Refused("malformed", "clock", reason)
     names = {top for member in manifest.members if (top := _top(member.name))}
-    with staging(settings.data_dir, names, manifest.id, now) as place:
-        mark = Mark(backup=manifest.id, made=manifest.made, at=now, whole=False)
+    restore_id = random_bytes(8).hex()
+    with staging(settings.data_dir, names, restore_id) as place:
+        mark = Mark(backup=manifest.id, restore=restore_id, made=manifest.made, at=now, whole=False)
         embedded = settings.store.url == "embedded"
         async with _embedded(place, settings, clock) if embedded else connect() as store:
             if not embedded:
@@ -93,7 +99,7 @@ async def _embedded(place: Staging, settings: Settings, clock: Callable[[], floa
 async def _claim(store: Store, place: Staging) -> None:
     """Make sure that a store of one's own is empty, but for what a restore that was broken off has left there."""
     mark = await read_mark(store)
-    ours = mark is not None and (not mark.whole or (mark.backup == place.note.backup and mark.at in place.note.began))
+    ours = mark is not None and (not mark.whole or mark.restore in place.note.restores)
     if ours:
         await empty(store)
     elif not await is_empty(store):

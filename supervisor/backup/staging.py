@@ -28,14 +28,13 @@ _TAKEN: Final = {UNFINISHED, _FINISHED, _LOCK, "store", "."}
 
 
 class Note(msgspec.Struct, frozen=True):
-    """What a restore is about to put here: names at the top of the data directory, and the backup's id.
+    """What a restore is about to put here: names at the top of the data directory.
 
-    `began` are the unix times at which this restore, and those before it that were broken off, began.
+    `restores` are the ids of this restore, and of those before it that were broken off.
     """
 
     names: list[str]
-    backup: str
-    began: list[int]
+    restores: list[str]
 
 
 class Staging:
@@ -72,14 +71,13 @@ class Staging:
 
 
 @contextmanager
-def staging(data_dir: Path, names: Iterable[str], backup: str, at: int) -> Iterator[Staging]:
+def staging(data_dir: Path, names: Iterable[str], restore: str) -> Iterator[Staging]:
     """Own an empty data directory and fill it; after an error it is as empty as before.
 
     Args:
         data_dir: made where it is missing.
         names: what will lie in it, apart from the store.
-        backup: the backup's id.
-        at: unix time.
+        restore: the restore's id.
 
     Raises:
         Refused: there is something in it.
@@ -95,7 +93,7 @@ def staging(data_dir: Path, names: Iterable[str], backup: str, at: int) -> Itera
                 reason = f"it is not empty (there is {found[0]!r}); a backup is restored into an empty directory only"
                 raise Refused("malformed", str(data_dir), reason)
             shutil.rmtree(data_dir / _FINISHED, ignore_errors=True)
-            note = Note(sorted({*names, "store"}), backup, [*(earlier.began if earlier else []), at])
+            note = Note(sorted({*names, "store"}), [*(earlier.restores if earlier else []), restore])
             _begin(data_dir / UNFINISHED, note)
             try:
                 yield Staging(data_dir, note)

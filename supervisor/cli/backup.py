@@ -103,7 +103,7 @@ def restore(invocation: Invocation, file: Path, into: Path | None, passphrase_fi
                 async with opened(settings, invocation.clock) as store:
                     yield store
 
-            done = anyio.run(put_back, packed, manifest, settings, connect, invocation.clock)
+            done = anyio.run(put_back, packed, manifest, settings, connect, invocation.clock, invocation.random_bytes)
             undo.pop_all()
     _tell(invocation, manifest, done, config, differs=not written and config.read_bytes() != text, settings=settings)
 

@@ -457,7 +457,7 @@ async def test_a_half_restored_store_is_refused(tmp_path: Path) -> None:
     """A store of one's own that carries the mark of a restore which was not finished: exit 3, the key is named."""
     with Valkey(tmp_path / "one") as server:
         async with site(tmp_path / "old", url=server.url) as ca:
-            mark = b'{"backup":"abcd","made":1,"at":2,"whole":false}'
+            mark = b'{"backup":"abcd","restore":"ef","made":1,"at":2,"whole":false}'
             await ca.store.redis.set(ca.store.keys.restored, mark)
             with Program(ca.config) as program:
                 assert await to_thread.run_sync(program.end) == ExitCode.CONFIG

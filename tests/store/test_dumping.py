@@ -270,11 +270,11 @@ async def test_the_number_of_the_file_counts_too(world: World) -> None:
 
 async def test_the_mark_outlives_loading(world: World) -> None:
     """The mark of an earlier restore, which is in the backup, does not replace the one of this restore."""
-    old = Mark(backup="old", made=1, at=2, whole=True)
+    old = Mark(backup="old", restore="a", made=1, at=2, whole=True)
     await write_mark(world.store, old)
     assert await check_whole(world.store) == old
     _, blobs = await taken(world)
-    half = Mark(backup="new", made=3, at=4, whole=False)
+    half = Mark(backup="new", restore="b", made=3, at=4, whole=False)
     await write_mark(world.store, half)
     await empty(world.store)
     assert not await is_empty(world.store)

@@ -73,7 +73,7 @@ async def full_run(world: World) -> None:
     await next_crl_number(world.store, 0)
     await tick(world.store)
     assert await write_intent(world.store, "door", b"", b"{}")
-    await write_mark(world.store, Mark(backup="ab", made=NOW, at=NOW, whole=True))
+    await write_mark(world.store, Mark(backup="ab", restore="cd", made=NOW, at=NOW, whole=True))
     second = await world.reach(State.DONE, 2)
     await world.commit(second, Retry(9, "later"))
     await world.client(moves.cancel(await world.submit(3), Problem("unauthorized", "no"), 9))
