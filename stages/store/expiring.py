@@ -64,12 +64,13 @@ async def ending(store: Store, start: int, end: int, offset: int, count: int) ->
 
     Their delivery is that of the record: what a living session knows better is not looked up.
     """
-    serials = await store.call(store.redis.zrangebyscore(store.keys.certificates, start, f"({end}", offset, count))
+    found = await store.call(store.redis.zrangebyscore(store.keys.certificates, start, f"({end}", offset, count))
+    serials = [serial.decode("utf-8", "backslashreplace") for serial in found]
     pipe = store.redis.pipeline(transaction=False)
     for serial in serials:
-        pipe.hmget(store.keys.certificate(serial.decode()), *_FIELDS)
+        pipe.hmget(store.keys.certificate(serial), *_FIELDS)
     answers = await store.call(pipe.execute(raise_on_error=False))
-    return [_ending(serial.decode(), answer) for serial, answer in zip(serials, answers, strict=True)]
+    return [_ending(serial, answer) for serial, answer in zip(serials, answers, strict=True)]
 
 
 def _ending(serial: str, values: Any) -> Ending | Garbled:

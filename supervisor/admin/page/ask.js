@@ -10,8 +10,10 @@ export class Refused extends Error {
 }
 
 export async function ask(path, parameters = {}) {
-  const query = new URLSearchParams(parameters).toString();
-  const answer = await fetch(query ? `${path}?${query}` : path, {
+  // Not relative to the page's address: that may have a name and a password in it, which fetch refuses.
+  const address = new URL(path, location.origin);
+  address.search = new URLSearchParams(parameters).toString();
+  const answer = await fetch(address, {
     headers: { Accept: "application/json" },
     cache: "no-store",
     credentials: "same-origin",

@@ -10,6 +10,9 @@ from anyio import to_thread
 from stages.session import Problem
 from stages.store import moves
 from tests.e2e.page.seen import seen
+from tests.harness.browser import browser
+from tests.harness.fetching import free_port
+from tests.harness.site import site
 from tests.harness.valkey import Valkey
 
 ROWS = 'document.querySelectorAll("#session-rows tr").length'
@@ -86,6 +89,27 @@ async def test_a_list_shows_what_is_at_work_and_what_failed(tmp_path: Path) -> N
         row = await at.page.evaluate('document.querySelector("#session-rows tr").innerText')
         assert "unauthorized: no longer wanted" in row
         await at.page.until('document.querySelector("#attention .group h3")?.textContent === "Failed"')
+
+
+@pytest.mark.anyio
+async def test_the_page_works_with_a_token(tmp_path: Path) -> None:
+    """Without the token the browser is refused; with it as the password everything is there, its own requests too."""
+    token = tmp_path / "token"
+    token.write_text("a-token-of-twenty-letters\n")
+    port = free_port()
+    listen = f'[admin]\nlisten = "127.0.0.1:{port}"\ntoken_file = "{token}"\n'
+    async with site(tmp_path / "ca", listen) as ca, browser(tmp_path) as chromium:
+        with await ca.start() as program:
+            page = await chromium.page()
+            await page.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
+            await page.until('document.readyState === "complete"')
+            assert await page.evaluate('document.getElementById("main")') is None
+            page.complaints.clear()
+            await page.call("Page.navigate", url=f"http://anyone:a-token-of-twenty-letters@127.0.0.1:{port}/")
+            await page.until('document.getElementById("updated")?.textContent')
+            assert await page.evaluate(STATE) == "ready"
+            assert page.complaints == []
+            assert await to_thread.run_sync(program.stop) == 0
 
 
 @pytest.mark.anyio
