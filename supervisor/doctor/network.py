@@ -82,9 +82,16 @@ def _listener(key: str, text: str, *, running: bool) -> Finding:
                     listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 listener.bind((host, port))
         except OSError as failure:
-            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            return error(key, f"{where} cannot be used: {failure.strerror}", _ADVICE.get(failure.errno or 0, _OTHER))
+            return judge_bind(key, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", failure)
     return ok(key, f"{text} is free")
+
+
+def judge_bind(key: str, where: str, failure: OSError) -> Finding:
+    """From why an address could not be bound. A privilege is no error: systemd may hold the port for the program."""
+    if failure.errno == errno.EACCES:
+        advice = "right where ca-supervisor.socket holds it; else take a port above 1023, or give CAP_NET_BIND_SERVICE"
+        return warning(key, f"{where} takes a privilege that this user does not have", advice)
+    return error(key, f"{where} cannot be used: {failure.strerror}", _ADVICE.get(failure.errno or 0, _OTHER))
 
 
 def _socket_file(key: str, text: str, path: Path) -> Finding:
@@ -102,8 +109,7 @@ def _socket_file(key: str, text: str, path: Path) -> Finding:
 
 
 _ADVICE: Final = {
-    errno.EACCES: "take a port above 1023, or give the program CAP_NET_BIND_SERVICE",
     errno.EADDRNOTAVAIL: "name an address of this machine",
     errno.EAFNOSUPPORT: "this machine has no IPv6: name an IPv4 address",
 }
-_OTHER: Final = "end the program that listens there, or take another port"
+_OTHER: Final = "right where systemd holds it (ca-supervisor.socket); else end what listens there, or take another port"

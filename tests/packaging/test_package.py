@@ -109,6 +109,18 @@ def test_completion_asks_the_program(installed: DebianRoot) -> None:
     assert said[1:] == ["quarantine"]
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script_of_its_shell(package: Path, tmp_path: Path, shell: str) -> None:
+    """The shell reads it without a complaint."""
+    assert shutil.which(shell), f"there is no {shell} (Debian: apt-get install {shell})"
+    subprocess.run(["dpkg-deb", "--extract", str(package), str(tmp_path)], check=True)
+    [script] = [
+        path for path in tmp_path.glob("usr/share/**/*ca-supervisor*") if shell in str(path.relative_to(tmp_path))
+    ]
+    done = subprocess.run([shell, "-n", str(script)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_upgrade_keeps_settings_and_ca(installed: DebianRoot, package: Path, tmp_path: Path) -> None:
     """What was changed in the settings stays as it is, without a question; modes that were changed stay too."""
     before = key(installed)

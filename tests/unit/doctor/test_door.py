@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from supervisor.config import Settings
 from supervisor.doctor import Level
 from supervisor.doctor.door import check_door, check_plain, check_tls, covers, judge_host
 from supervisor.doctor.finding import Finding
-from supervisor.doctor.network import check_listeners
+from supervisor.doctor.network import check_listeners, judge_bind
 
 NOW = 1_800_000_000
 DAY = 86_400
@@ -65,6 +66,15 @@ async def test_no_server_is_one_line() -> None:
     """Who has no ACME server is not asked for anything."""
     assert levels(await check_door(Settings(), NOW)) == {"acme": Level.OK}
     assert levels(check_listeners(Settings(), running=False)) == {"admin.listen": Level.OK}
+
+
+def test_a_port_that_takes_a_privilege_is_no_error() -> None:
+    """The service has none, and is passed its ports; a port that is taken is one."""
+    findings = [
+        judge_bind(name, "0.0.0.0:443", OSError(number, "why"))
+        for name, number in (("held", errno.EACCES), ("taken", errno.EADDRINUSE))
+    ]
+    assert levels(findings) == {"held": Level.WARNING, "taken": Level.ERROR}
 
 
 def test_unix_socket_of_the_admin_listener(tmp_path: Path) -> None:
