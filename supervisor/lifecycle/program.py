@@ -65,7 +65,7 @@ class Program:
         self.standing = Standing(notify.tell, health, time.monotonic_ns)
         self._activation = activation
         self.began = time.monotonic()
-        self.warned = Warned(reloader, issuer)
+        self.warned = Warned(reloader, issuer, health.meter.store)
         self._watch = Watch(reloader, health, lambda: self.warned.warnings, self.began)
         self._figures = Figures(reloader, health, issuer, self.warned, self.began)
         self._term: Term | None = None

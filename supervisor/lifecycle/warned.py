@@ -11,6 +11,7 @@ from stages.errors import StoreUnavailable
 from stages.store.clocks import bring_earlier
 from stages.store.store import Store
 from supervisor.acme.own_certificate import FOLDER
+from supervisor.meter import StoreMeter
 from supervisor.reload import Reloader
 from supervisor.upkeep.steady import Steady
 from supervisor.warnings import Warnings
@@ -34,7 +35,8 @@ class Warned:
         steady: what knows of clock jumps.
     """
 
-    def __init__(self, reloader: Reloader, issuer: Issuer) -> None:
+    def __init__(self, reloader: Reloader, issuer: Issuer, meter: StoreMeter) -> None:
+        self._meter = meter
         self.steady = Steady(time.time, boot_time)
         self._reloader = reloader
         self._issuer = issuer
@@ -66,6 +68,7 @@ class Warned:
             lambda: (issuer.certificate, *issuer.above),
             settings.data_dir / FOLDER,
             self.steady,
+            calls=lambda: self._meter.moves.count,
         )
 
         async def look() -> Facts:

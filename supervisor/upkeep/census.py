@@ -1,12 +1,13 @@
 """What is dear to ask or lies in files: looked at now and then, and told to whoever asks meanwhile. For the metrics.
 
 A scrape never waits for the store or for a file system; it gets what the last look has found. The program keeps one
-`Census` while its admin listener is on.
+`Census` while its admin listener is on. Where nobody asks, it does not look: an idle program asks its store nothing.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,8 @@ from supervisor.upkeep.crl import read_crl
 
 LOOK: Final = 15.0
 """Seconds between two looks: one pipeline of five commands whose cost does not grow, and a few calls for files."""
+ASKED: Final = 300.0
+"""Seconds for which looks go on after somebody has asked."""
 
 
 class Crl(msgspec.Struct, frozen=True):
@@ -55,19 +58,33 @@ class Found(msgspec.Struct, frozen=True):
 class Census:
     """The last look. `settings` are the present ones, `door` is the folder of the ACME server's own certificate."""
 
-    def __init__(self, settings: Callable[[], Settings], door: Path) -> None:
+    def __init__(
+        self, settings: Callable[[], Settings], door: Path, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self.found: Found | None = None
+        self._asked = anyio.Event()
+        self._monotonic = monotonic
+        self._asked_at = -ASKED
         self._settings = settings
         self._door = door
         self._crl: tuple[object, Crl] | None = None
         # A file system that hangs keeps one thread, not one for each look.
         self._alone = anyio.CapacityLimiter(1)
 
+    def ask(self) -> Found | None:
+        """What the last look has found, None before the first; from now on there are more of them for a while."""
+        self._asked_at = self._monotonic()
+        self._asked.set()
+        return self.found
+
     async def keep(self, store: Store) -> None:
-        """Look again and again, while a term lasts."""
+        """Look once, and again and again while somebody asks, for as long as a term lasts."""
         while True:
             await self.look(store)
             await anyio.sleep(LOOK)
+            if self._monotonic() - self._asked_at > ASKED:
+                self._asked = anyio.Event()
+                await self._asked.wait()
 
     async def look(self, store: Store) -> None:
         """Look once."""

@@ -1,16 +1,19 @@
 """Gathers the facts of one look: files in a thread, the store in a few calls. What fails is not known, and no fault.
 
-The cost of a look is bounded: files are read again only when they have changed, certificates page by page.
+The cost of a look is bounded: files are read again only when they have changed, certificates page by page, and the
+store is not asked where nothing has happened since it was, for an hour at the most: an idle program asks it nothing.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
 import anyio
+import msgspec
 from cryptography import x509
 
 from stages.ca.issuer import read_certificates
@@ -23,11 +26,26 @@ from supervisor.config import Settings
 from supervisor.embedded import store_bytes
 from supervisor.upkeep.crl import Published, read_crl
 from supervisor.upkeep.steady import Steady
-from supervisor.warnings.facts import CrlLook, Disk, Facts, Validity
+from supervisor.warnings.facts import Certificates, CrlLook, Disk, Facts, Validity
 from supervisor.warnings.rounds import Rounds
 
 T = TypeVar("T")
 _OF_OUR_OWN: Final = "*.pem"
+
+
+REST: Final = 3600.0
+"""Seconds for which what the store said is good while this program does nothing."""
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    """What the store has said: at which call of the program's, when (seconds); None is not known."""
+
+    calls: int
+    at: float
+    differs: float | None
+    certificates: Certificates | None
+    weak: tuple[str, ...] | None
+    revoked: int | None
 
 
 class Gatherer:
@@ -40,6 +58,7 @@ class Gatherer:
         door: the folder of the ACME server's own certificate.
         steady: what knows of clock jumps; None for a command, which cannot, and writes no time down.
         whole: whether each look is a whole round through the certificates; None for none at all.
+        calls: how often this program has called the store for its work; None asks the store at every look.
     """
 
     def __init__(
@@ -51,6 +70,8 @@ class Gatherer:
         steady: Steady | None = None,
         *,
         whole: bool | None = False,
+        calls: Callable[[], int] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -61,38 +82,59 @@ class Gatherer:
         self._rounds = Rounds(store)
         self._crl: tuple[object, Published] | None = None
         self._was_missing = self._was_lacking = False
+        self._calls = calls
+        self._monotonic = monotonic
+        self._stored: _Stored | None = None
         # A file system that hangs keeps one thread, not one for each look.
         self._alone = anyio.CapacityLimiter(1)
 
     async def look(self) -> Facts:
         """The facts now."""
         settings, now = self._settings(), int(self._store.clock())
-        clocks = await _known(self._clocks)
+        stored = self._stored
+        if stored is None or self._is_due(stored):
+            stored = self._stored = await self._ask(settings, now)
         jump = None
         if self._steady is not None:
             self._steady.look()
-            if clocks is not None:
-                self._steady.seen(clocks.last)
             jump = self._steady.jump()
         crl, door, disk, size = await anyio.to_thread.run_sync(
             self._files, settings, abandon_on_cancel=True, limiter=self._alone
         )
-        check = await _known(lambda: check_store(self._store))
-        rounds = None
-        if self._whole is not None:
-            rounds = self._rounds.whole if self._whole else self._rounds.look
         return Facts(
             now=now,
             chain=_validities(self._chain()),
             door=door,
-            crl=await self._compare(crl),
+            crl=self._compare(crl, stored),
             disk=disk,
             jump=jump,
-            differs=clocks.differs if clocks else None,
-            certificates=await _known(lambda: rounds(settings.warnings, now)) if rounds else None,
-            weak=check.warnings if check else None,
+            differs=stored.differs,
+            certificates=stored.certificates,
+            weak=stored.weak,
             store_bytes=size,
         )
+
+    def _is_due(self, stored: _Stored) -> bool:
+        """Whether the store is to be asked: something was done, is not known or not through, or it is long ago."""
+        if self._calls is None or self._calls() != stored.calls or self._was_lacking or self._rounds.under_way:
+            return True
+        unknown = None in {stored.differs, stored.weak, stored.revoked}
+        return unknown or self._monotonic() - stored.at >= REST
+
+    async def _ask(self, settings: Settings, now: int) -> _Stored:
+        calls, at = self._calls() if self._calls is not None else 0, self._monotonic()
+        clocks = await _known(self._clocks)
+        if self._steady is not None and clocks is not None:
+            self._steady.look()
+            self._steady.seen(clocks.last)
+        check = await _known(lambda: check_store(self._store))
+        certificates = None
+        if self._whole is not None:
+            rounds = self._rounds.whole if self._whole else self._rounds.look
+            certificates = await _known(lambda: rounds(settings.warnings, now))
+        revoked = await _known(lambda: count_revoked(self._store))
+        differs_by = clocks.differs if clocks else None
+        return _Stored(calls, at, differs_by, certificates, tuple(check.warnings) if check else None, revoked)
 
     async def _clocks(self) -> Clocks:
         """A command says nothing of when it looked: its host may be another."""
@@ -119,14 +161,13 @@ class Gatherer:
         self._was_missing = False
         return CrlLook(str(file), self._crl[1].next_update, early)
 
-    async def _compare(self, look: CrlLook | None) -> CrlLook | None:
+    def _compare(self, look: CrlLook | None, stored: _Stored) -> CrlLook | None:
         """Revocations that are not in the CRL count only at the second look: one may be on its way there."""
         if look is None or look.problem or self._crl is None:
             return look
-        revoked = await _known(lambda: count_revoked(self._store))
-        if revoked is None:
+        if stored.revoked is None:
             return None
-        lacking = max(0, revoked - len(self._crl[1].serials))
+        lacking = max(0, stored.revoked - len(self._crl[1].serials))
         was, self._was_lacking = self._was_lacking, lacking > 0
         return CrlLook(look.file, look.next_update, look.renew_before, lacking=lacking if was else 0)
 

@@ -34,6 +34,11 @@ class Rounds:
         self._met: frozenset[str] = frozenset()
         self._result: Certificates | None = None
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a round is not through."""
+        return self._place > 0
+
     async def look(self, limits: Limits, now: int) -> Certificates | None:
         """Go on by a page; what the last whole round has found, None before the first is through.
 

@@ -183,7 +183,7 @@ def _doors(meter: Meter) -> Iterator[Sample]:
 
 
 def _census(census: Census) -> Iterator[Sample]:
-    found = census.found
+    found = census.ask()
     if found is None:
         return
     yield "census_timestamp_seconds", (), found.at
