@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import itertools
 import random
 import tarfile
 from collections.abc import Callable, Iterator
@@ -17,11 +16,13 @@ from msgspec.structs import replace
 from stages.errors import Refused
 from stages.store.tally import Counts
 from supervisor.backup.archive import Backup, Writer
-from supervisor.backup.encryption import CHUNK, HEADER_BYTES, MAGIC, Decrypting, Encrypting, Passphrase
-from supervisor.backup.manifest import NAME, Authority, Manifest, Member, decode, encode, is_safe
+from supervisor.backup.encryption import HEADER_BYTES, MAGIC, Passphrase
+from supervisor.backup.manifest import NAME, Authority, Manifest, Member, decode, encode
 from supervisor.backup.sealing import SEAL_BYTES, Gzip, check_seal
 
 MADE = 1_800_000_000
+
+
 CONTENTS = {
     "store/000000.msgpack": b"\x91\x94\xa1k\xa6string\xa2-1\x91\xa1v",
     "config.toml": b'data_dir = "data"\n',
@@ -164,44 +165,6 @@ def test_nothing_of_an_encrypted_backup_can_be_read() -> None:
     assert one[HEADER_BYTES:] != other[HEADER_BYTES:]
 
 
-def chunks(data: bytes) -> list[bytes]:
-    """The chunks of an encrypted file."""
-    return [data[start : start + CHUNK + 16] for start in range(HEADER_BYTES, len(data), CHUNK + 16)]
-
-
-@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK])
-def test_chunks_of_any_number_come_back(size: int) -> None:
-    """Lengths around the size of a chunk, written in odd pieces."""
-    clear, to = random.Random(size).randbytes(size), io.BytesIO()
-    encrypting = Encrypting(to.write, WITH, random.Random(2).randbytes)
-    for start in range(0, size, 1001):
-        encrypting.write(clear[start : start + 1001])
-    encrypting.close()
-    to.seek(0)
-    assert Decrypting(to, WITH, "FILE").read() == clear
-    assert len(chunks(to.getvalue())) == max(1, -(-size // CHUNK))
-
-
-def test_chunks_can_be_neither_moved_nor_left_out() -> None:
-    """Any other order or selection of four good chunks is refused."""
-    to = io.BytesIO()
-    encrypting = Encrypting(to.write, WITH, random.Random(3).randbytes)
-    encrypting.write(random.Random(4).randbytes(3 * CHUNK + 5))
-    encrypting.close()
-    header, good = to.getvalue()[:HEADER_BYTES], chunks(to.getvalue())
-    for count in range(1, 5):
-        for some in itertools.permutations(good, count):
-            file = io.BytesIO(header + b"".join(some))
-            if list(some) == good:
-                assert len(Decrypting(file, WITH, "FILE").read()) == 3 * CHUNK + 5
-            else:
-                with pytest.raises(Refused):
-                    Decrypting(file, WITH, "FILE").read()
-    for length in range(HEADER_BYTES):
-        with pytest.raises(Refused):
-            Decrypting(io.BytesIO(header[:length]), WITH, "FILE").read()
-
-
 def sealed(tar: bytes) -> bytes:
     """A file with a good seal around any content, as only somebody who means harm would make it."""
     to = io.BytesIO()
@@ -260,24 +223,6 @@ def test_a_file_that_changes_after_its_check_is_refused() -> None:
     other = [replace(member, sha256="ef" * 32) for member in manifest.members]
     with pytest.raises(Refused, match="changed while it was read"):
         list(Backup(io.BytesIO(data), "FILE", None).each(replace(manifest, members=other)))
-
-
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [
-        ("config.toml", True),
-        ("store/000001.msgpack", True),
-        ("data/ca/root.pem", True),
-        ("elsewhere/ca.key/x", True),
-        ("config.toml/x", False),
-        ("data/a\0b", False),
-        ("data", False),
-        ("data/..", False),
-    ],
-)
-def test_names_of_members(name: str, safe: bool) -> None:  # noqa: FBT001  a table
-    """Only what lies below a backup's own folders."""
-    assert is_safe(name) is safe
 
 
 def test_the_manifest_tells_keys_in_plain_text() -> None:
