@@ -29,6 +29,7 @@ from benchmarks.figures import CannotRun, Figure, Setting, markdown, summary, ta
 MEASURES = (
     *("machinery", "alone", "real", "idle", "recovery", "restart", "memory"),
     *("acme_orders", "acme_parts", "acme_clients", "acme_connections", "acme_records"),
+    *("start", "service", "logs", "metrics"),
 )
 _WIDTH = 150
 """Columns where the output is no terminal."""

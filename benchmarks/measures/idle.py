@@ -31,7 +31,7 @@ _OURS = {"info", "config|resetstat"}
 
 def measure(setting: Setting) -> list[Figure]:
     """Shares of a core, and what the store was asked."""
-    found = anyio.run(_once, setting.pick(8, 20))
+    found = anyio.run(_once, setting.pick(5, 20))
     seconds, commands = found["seconds"], found["commands"]
     lease = {name: commands.pop(name) for name in list(commands) if name in _RENEWAL}
     said = ", ".join(f"{name} {times}" for name, times in sorted(lease.items()))

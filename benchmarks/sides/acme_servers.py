@@ -43,13 +43,14 @@ class AcmeServer(NamedTuple):
         trust: PEM of the CA of its HTTPS certificate.
         respond: HOST:PORT where it looks for http-01 answers.
         pids: its process, and its store's where it has one.
-        dns: HOST:PORT of the DNS it asks; all names have one address there.
+        start: seconds from its exec to the first answer.
     """
 
     directory: str
     trust: Path
     respond: str
     pids: tuple[int, ...]
+    start: float
 
     def load(self, *arguments: object) -> dict[str, Any]:
         """Run `sides.acme_load` against it; what it found."""
@@ -60,16 +61,16 @@ class AcmeServer(NamedTuple):
 
 @contextmanager
 def ours(
-    folder: Path, report: Path | None = None, before: Callable[[Path], None] | None = None
+    folder: Path, report: Path | None = None, before: Callable[[Path], None] | None = None, more: str = ""
 ) -> Iterator[AcmeServer]:
-    """The program with its door open; `before` fills the data directory that it will find.
+    """The program with its door open; `before` fills the data directory that it will find, `more` is TOML of its own.
 
     With `report` its doors are wrapped (`sides.timed`): it writes what its parts cost into that file when it ends.
     """
     http_port, port = free_port(), free_port()
     directory = f"https://localhost:{port}/acme/directory"
     with dns("127.0.0.1", "127.0.0.1", free_port()) as resolver:
-        config = make_authority(folder, _OURS.format(port=port, resolver=resolver), http_port=http_port)
+        config = make_authority(folder, _OURS.format(port=port, resolver=resolver) + more, http_port=http_port)
         if before is not None:
             before(folder / "data")
         command = [sys.executable, "-m", "supervisor", "run", "--config", str(config)]
@@ -77,9 +78,9 @@ def ours(
             command = [sys.executable, "-m", "benchmarks.sides.timed", str(config), str(report)]
         with process(command, folder, environment()) as started:
             trust = folder / "data" / "ca" / "root.pem"
-            wait_for(directory, trust, started, folder)
+            start = wait_for(directory, trust, started, folder)
             store = int((folder / "data" / "store" / "valkey.pid").read_text())
-            yield AcmeServer(directory, trust, f"127.0.0.1:{http_port}", (started.pid, store))
+            yield AcmeServer(directory, trust, f"127.0.0.1:{http_port}", (started.pid, store), start)
 
 
 _OURS = """resolver = "{resolver}"
@@ -112,8 +113,8 @@ def pebble(folder: Path) -> Iterator[AcmeServer]:
     with dns("127.0.0.1", "127.0.0.1", free_port()) as resolver:
         command = ["pebble", "-config", str(config), "-dnsserver", resolver]
         with process(command, folder, environment(more)) as started:
-            wait_for(directory, certificates.ca, started, folder)
-            yield AcmeServer(directory, certificates.ca, f"127.0.0.1:{http_port}", (started.pid,))
+            start = wait_for(directory, certificates.ca, started, folder)
+            yield AcmeServer(directory, certificates.ca, f"127.0.0.1:{http_port}", (started.pid,), start)
 
 
 @contextmanager
@@ -136,8 +137,8 @@ def caddy(folder: Path) -> Iterator[AcmeServer]:
         dns(_CADDY_ADDRESS, _CADDY_ADDRESS, 53),
         process(command, folder, environment({"XDG_DATA_HOME": str(folder)})) as started,
     ):
-        wait_for(directory, trust, started, folder)
-        yield AcmeServer(directory, trust, f"{_CADDY_ADDRESS}:80", (started.pid,))
+        start = wait_for(directory, trust, started, folder)
+        yield AcmeServer(directory, trust, f"{_CADDY_ADDRESS}:80", (started.pid,), start)
 
 
 def _caddy(port: int, folder: Path) -> dict[str, object]:
@@ -192,21 +193,21 @@ def process(command: list[str], folder: Path, variables: Mapping[str, str]) -> I
                 started.kill()
 
 
-def wait_for(directory: str, trust: Path, started: subprocess.Popen[bytes], folder: Path) -> None:
-    """Wait until the directory is there. Raises CannotRun."""
-    deadline = time.monotonic() + _START
+def wait_for(directory: str, trust: Path, started: subprocess.Popen[bytes], folder: Path) -> float:
+    """Wait until the directory is there; the seconds that it took. Raises CannotRun."""
+    began = time.monotonic()
     while True:
         try:
             context = ssl.create_default_context(cafile=str(trust))
             with urllib.request.urlopen(directory, timeout=5, context=context) as answer:  # noqa: S310  a URL of ours
                 answer.read()
         except OSError as why:
-            if started.poll() is not None or time.monotonic() > deadline:
+            if started.poll() is not None or time.monotonic() - began > _START:
                 said = (folder / "log.txt").read_text(errors="backslashreplace")[-2000:]
                 raise CannotRun(f"{directory} does not answer ({why}); log:\n{said}") from None
-            time.sleep(0.05)
+            time.sleep(0.01)
         else:
-            return
+            return time.monotonic() - began
 
 
 def require(program: str, package: str) -> None:
