@@ -12,7 +12,7 @@ _WAYS = {"pipe": "a pipe that is read", "file": "a file"}
 
 def measure(setting: Setting) -> list[Figure]:
     """Microseconds."""
-    found = run_side("log_lines", "--lines", setting.pick(3200, 32_000), "--rounds", setting.pick(2, 7))
+    found = run_side("log_lines", "--lines", setting.pick(1920, 16_000), "--rounds", setting.pick(2, 7))
     cost = {what: median(rounds) for what, rounds in found.items()}
     figures = []
     for way, text in _WAYS.items():

@@ -10,9 +10,9 @@ TITLE = "Metrics: CPU of counting and of a scrape"
 
 def measure(setting: Setting) -> list[Figure]:
     """Microseconds and milliseconds."""
-    rounds = ("--rounds", setting.pick(3, 7))
-    sessions = run_side("counting", "--sessions", setting.pick(5000, 50_000), *rounds)
-    scrapes = run_side("scraping", "--scrapes", setting.pick(10, 100), *rounds)
+    rounds = ("--rounds", setting.pick(2, 7))
+    sessions = run_side("counting", "--sessions", setting.pick(2000, 50_000), *rounds)
+    scrapes = run_side("scraping", "--scrapes", setting.pick(5, 100), *rounds)
     if scrapes["series"] != scrapes["library_series"]:
         raise CannotRun(f"{scrapes['series']} series beside {scrapes['library_series']}: not the same is written")
     own, library = median(sessions["own"]), median(sessions["library"])
