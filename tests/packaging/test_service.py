@@ -156,6 +156,15 @@ def test_a_stopped_service_is_started_by_whoever_connects(machine: Machine) -> N
         machine.until(SERVICE, "StatusText", "ready")
 
 
+def test_backup_is_made_under_its_own_unit(machine: Machine) -> None:
+    """Beside the running service, verified, for the CA's user only; its timer can be enabled."""
+    machine.run("systemctl", "start", f"{NAME}-backup.service")
+    [backup] = machine.run("find", "/var/backups/ca-supervisor", "-name", "ca-*.tar.gz").split()
+    assert machine.run("stat", "--format=%U %a", backup) == f"{NAME} 600\n"
+    machine.run("systemctl", "enable", "--now", f"{NAME}-backup.timer")
+    assert machine.show(f"{NAME}-backup.timer", "ActiveState") == "active"
+
+
 def test_log_has_no_error(machine: Machine) -> None:
     """But for the file that was refused on purpose."""
     logged = machine.run("journalctl", "--output=cat", f"--unit={SERVICE}")

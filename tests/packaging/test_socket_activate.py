@@ -44,6 +44,7 @@ def test_first_client_starts_the_program_and_is_answered(binary: Path, tmp_path:
             assert answer.status == 200
         at = [f"acme.listen 127.0.0.1:{port}", f"acme.http_listen 127.0.0.1:{plain}"]
         assert program.named("supervisor.activated")[0]["sockets"] == at
+        program.wait_for("crl.written")
         with urllib.request.urlopen(f"http://127.0.0.1:{plain}/crl/main.crl", timeout=30) as answer:
             assert answer.status == 200
         assert program.stop() == 0
