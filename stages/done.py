@@ -8,11 +8,15 @@ fact, issued, sent, confirmed. A confirmed session retires at once, a sent one a
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from stages.outcome import Advance, Outcome, Wait
 from stages.session import Delivery, Session
+
+CONFIRMED: Final = "retired: the client confirmed"
+"""The last line of a story that ends well; the front door writes it too, with the confirmation itself."""
 
 
 class DoneSettings(msgspec.Struct, frozen=True):
@@ -33,7 +37,7 @@ class Done:
         """Advance (retire) when the client has it or has had its time; Wait until then."""
         settings = self._settings()
         if session.delivery is Delivery.CONFIRMED:
-            return Advance(note="retired: the client confirmed")
+            return Advance(note=CONFIRMED)
         if session.delivery is Delivery.SENT:
             until, note = session.delivered + settings.grace, "retired: sent, and no word since"
         else:

@@ -214,15 +214,23 @@ def finalize(session: str, csr: str, spki: str = "", serial: str = "", intent: s
     return ["finalize", session, csr, spki, serial, intent]
 
 
-def deliver(session: str, step: str, serial: str = "", until: int = 0) -> Move:
+def deliver(session: str, step: str, serial: str = "", until: int = 0, retired: tuple[int, str] | None = None) -> Move:
     """How far the certificate has come: "sent" or "confirmed"; it never goes back.
 
     It may be told after the session has retired, and with the certificate's `serial` after the session is gone. A
     session that waits goes back to its stage; with `until`, a unix time, it waits until then instead: what the done
-    stage would say of a certificate that was sent, without being asked.
-    Answers ["ok"] or ["refused", "state is another"].
+    stage would say of a certificate that was sent, without being asked. With `retired`, the seconds for which it can be
+    looked at and what its story says, a waiting session retires in the same step: what the stage would say of one that
+    is confirmed. Answers ["ok"], ["ok", "retired"] or ["refused", "state is another"].
     """
-    return ["deliver", session, step, serial, str(until) if until else ""]
+    return ["deliver", session, step, serial, str(until) if until else "", list(retired) if retired else False]
+
+
+def made_with(move: Move, answer: list[Any]) -> Move | None:
+    """The move of a stage that a client's move has made with it; None for most."""
+    if move[0] == "deliver" and answer[1:] == ["retired"]:
+        return ["retire", move[1], *move[5]]
+    return None
 
 
 def cancel(session: str, problem: Problem, keep: int) -> Move:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from stages.done import CONFIRMED
 from stages.errors import StoreUnavailable
 from stages.session import Delivery
 from stages.store import moves
@@ -35,10 +36,22 @@ class Deliveries:
     """The certificates that went out lately, by the nonce that went with them."""
 
     def __init__(
-        self, mover: Callable[[Move], Awaitable[list[Any]]], sent_until: Callable[[], int], capacity: int = CAPACITY
+        self,
+        mover: Callable[[Move], Awaitable[list[Any]]],
+        sent_until: Callable[[], int],
+        keep: Callable[[], int],
+        capacity: int = CAPACITY,
     ) -> None:
-        """`sent_until`: the unix time until which a session waits whose certificate is sent now; 0 for none."""
+        """Say what the done stage would.
+
+        Args:
+            mover: the committer's `move`.
+            sent_until: the unix time until which a session waits whose certificate is sent now; 0 for none.
+            keep: seconds for which a session can be looked at that is confirmed now.
+            capacity: of nonces, and of moves under way.
+        """
         self._mover = mover
+        self._keep = keep
         self._sent_until = sent_until
         self._capacity = capacity
         self._given: OrderedDict[str, tuple[str, str]] = OrderedDict()
@@ -66,6 +79,9 @@ class Deliveries:
         task.add_done_callback(self._tasks.discard)
 
     async def _note(self, session: str, serial: str, step: Delivery) -> None:
-        until = self._sent_until() if step is Delivery.SENT else 0
+        if step is Delivery.SENT:
+            move = moves.deliver(session, step.value, serial, self._sent_until())
+        else:
+            move = moves.deliver(session, step.value, serial, retired=(self._keep(), CONFIRMED))
         with suppress(StoreUnavailable):
-            await self._mover(moves.deliver(session, step.value, serial, until))
+            await self._mover(move)

@@ -174,7 +174,7 @@ class Front:
                 issuer=self._issuer,
                 clock=self._store.clock,
                 random_bytes=secrets.token_bytes,
-                deliveries=Deliveries(move, self._sent_until),
+                deliveries=Deliveries(move, self._sent_until, lambda: self._reloader.domain.keep),
                 alternates=self._alternates,
                 published=self._press.publish,
             ),

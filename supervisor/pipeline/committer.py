@@ -48,7 +48,7 @@ class Committer:
         self.quiet = False
         self.held: dict[str, Hold] = {}
         self.queues = Queues()
-        self.committed: Callable[[Move], None] | None = None  # of stages
+        self.committed: Callable[[Move], None] | None = None  # of stages, or with a client's
         self.heard: Callable[[Move], None] | None = None  # of anybody, in the order in which they were made
         self.counted: Callable[[list[int]], None] = lambda _: None  # told the queues' lengths whenever they are new
         self._moves: deque[Entry] = deque()
@@ -197,6 +197,8 @@ class Committer:
         if self.heard is not None and result[0] == "ok":
             self.heard(move)
         if future is not None:
+            if self.committed is not None and (made := moves.made_with(move, result)):
+                self.committed(made)
             if not future.done():
                 future.set_result(result)
         elif result[0] != "ok":

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from stages.outcome import Advance, Outcome, Reject, Retry, Wait, Writes
-from stages.session import ChallengeData, Problem, Session, State
+from stages.session import ChallengeData, Delivery, Problem, Session, State
 from stages.store import moves
 from stages.store.moves import Move
 from stages.store.records import encode_data
@@ -342,6 +342,39 @@ async def test_deliver_with_a_time_lets_the_session_wait(world: World) -> None:
     before = await world.state()
     assert await world.client(moves.deliver(claimed.id, "sent", "", NOW + 99)) == ["ok"]
     assert before == await world.state()
+
+
+@pytest.mark.parametrize("step", ["sent", "confirmed"])
+async def test_deliver_that_ends_it_retires_a_waiting_session(world: World, step: str) -> None:
+    """What the done stage would make of it, in the same step; a second one changes nothing."""
+    session = await waiting(world, State.DONE)
+    before = await world.state()
+    world.clock.now += 1
+    at = str(NOW + 1)
+    move = moves.deliver(session.id, step, "", retired=(KEEP, "retired: so"))
+    assert await world.client(move) == ["ok", "retired"]
+    assert moves.made_with(move, ["ok", "retired"]) == ["retire", session.id, KEEP, "retired: so"]
+    story = f"{at} delivery {step}\n{at} retired: so\n"
+    changes = {"delivery": step, "delivered": at, "live": "False", "waiting": None, "story": story}
+    found = diff(before, await world.state())
+    assert found.pop(session.id) == changes
+    assert found == {"finished": {"retired": "1"}}
+    assert await world.redis.ttl(session.id) == await world.redis.ttl(world.keys.names(session.id)) == KEEP
+    before = await world.state()
+    assert await world.client(move) == ["ok"]
+    assert before == await world.state()
+
+
+async def test_deliver_that_ends_it_leaves_a_session_in_work_to_its_stage(world: World) -> None:
+    """In flight it is nudged, on a queue it stays: the stage retires it when it looks again."""
+    await waiting(world, State.DONE)
+    await world.client(moves.deliver(sid(1), "sent"))
+    move = moves.deliver(sid(1), "confirmed", "", retired=(KEEP, "retired: so"))
+    (claimed,) = await world.claim(State.DONE)
+    assert await world.client(move) == ["ok"]
+    assert moves.made_with(move, ["ok"]) is None
+    assert (await world.whole(claimed.id)).live
+    assert (await world.whole(claimed.id)).delivery is Delivery.CONFIRMED
 
 
 @pytest.mark.parametrize("place", ["pending", "delayed", "waiting"])

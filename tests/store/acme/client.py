@@ -82,7 +82,7 @@ class Office:
             issuer=issuer(),
             clock=clock,
             random_bytes=os.urandom,
-            deliveries=Deliveries(committer.move, lambda: int(world.clock()) + KEEP),
+            deliveries=Deliveries(committer.move, lambda: int(world.clock()) + KEEP, lambda: KEEP),
         )
 
     def configure(self, acme: dict[str, Any] | None = None, **others: Any) -> None:

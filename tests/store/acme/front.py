@@ -117,7 +117,7 @@ class Front:
             issuer=self.issuer,
             clock=world.clock,
             random_bytes=os.urandom,
-            deliveries=Deliveries(self._move, lambda: int(world.clock()) + KEEP),
+            deliveries=Deliveries(self._move, lambda: int(world.clock()) + KEEP, lambda: KEEP),
             alternates=(other,),
             published=self._publish,
         )

@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
+from stages.done import CONFIRMED
 from stages.errors import StoreUnavailable
 from stages.session import Delivery
 from stages.store import moves
@@ -33,7 +34,7 @@ class Store:
 async def test_steps_follow_the_reply() -> None:
     """Nothing at first; sent when it is written; confirmed when its nonce comes back, and only once."""
     store = Store()
-    deliveries = Deliveries(store.move, lambda: 7)
+    deliveries = Deliveries(store.move, lambda: 7, lambda: 60)
     reply = Handed(200, session="s", serial="ab")
     deliveries.give("nonce", reply)
     deliveries.returned("other")
@@ -46,14 +47,14 @@ async def test_steps_follow_the_reply() -> None:
     deliveries.returned("nonce")
     deliveries.returned("nonce")
     await anyio.wait_all_tasks_blocked()
-    assert store.made[1:] == [moves.deliver("s", "confirmed", "ab")]
+    assert store.made[1:] == [moves.deliver("s", "confirmed", "ab", retired=(60, CONFIRMED))]
 
 
 @pytest.mark.anyio
 async def test_memory_is_bounded() -> None:
     """The oldest nonce is forgotten first; its certificate stays as far as it was."""
     store = Store()
-    deliveries = Deliveries(store.move, lambda: 7, capacity=2)
+    deliveries = Deliveries(store.move, lambda: 7, lambda: 60, capacity=2)
     for number in range(3):
         deliveries.give(str(number), Handed(200, session=str(number)))
     for number in range(3):
@@ -67,7 +68,7 @@ async def test_store_that_is_away_harms_nobody() -> None:
     """The step is lost, and the certificate counts as less far than it is."""
     store = Store()
     store.away = True
-    deliveries = Deliveries(store.move, lambda: 7)
+    deliveries = Deliveries(store.move, lambda: 7, lambda: 60)
     deliveries.give("nonce", Handed(200, session="s"))
     deliveries.returned("nonce")
     await anyio.wait_all_tasks_blocked()
@@ -88,7 +89,7 @@ async def test_moves_under_way_are_bounded() -> None:
         await gate.wait()
         return ["ok"]
 
-    deliveries = Deliveries(slow, lambda: 7, capacity=2)
+    deliveries = Deliveries(slow, lambda: 7, lambda: 60, capacity=2)
     for number in range(3):
         deliveries.note(str(number), "ab", Delivery.SENT)
     await anyio.wait_all_tasks_blocked()

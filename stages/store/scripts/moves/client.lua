@@ -59,10 +59,11 @@ MOVES.finalize = function(op)
 end
 
 -- deliver: how far the certificate has come: 'sent' or 'confirmed'. It never goes back.
--- op: {'deliver', session, step, serial (hex) or '', until (unix time) or ''}
--- Returns {'ok'} or {'refused', why}. A session that retired changes with its certificate; where it is gone, the
--- certificate with this serial changes alone. With `until` a waiting session goes on waiting, until then: for a step
--- after which nothing is to be done yet.
+-- op: {'deliver', session, step, serial (hex) or '', until (unix time) or '', false or {keep (seconds), story line}}
+-- Returns {'ok'}, {'ok', 'retired'} or {'refused', why}. A session that retired changes with its certificate; where it is
+-- gone, the certificate with this serial changes alone. With `until` a waiting session goes on waiting, until then: for a
+-- step after which nothing is to be done yet. With a pair instead, a waiting session retires in the same step: for the
+-- last one.
 local function note_delivery(certificate, step)
   local found = call('HMGET', certificate, 'serial', 'delivery')
   if found[1] and found[2] ~= 'confirmed' and found[2] ~= step then call('HSET', certificate, 'delivery', step) end
@@ -70,7 +71,8 @@ end
 
 MOVES.deliver = function(op)
   local session_key = PREFIX .. op[2]
-  local found = call('HMGET', session_key, 'live', 'state', 'waiting', 'story', 'delivery', 'serial')
+  local found = call('HMGET', session_key, 'live', 'state', 'waiting', 'story', 'delivery', 'serial', 'challenges',
+                     'replaces')
   if not found[2] and op[4] and op[4] ~= '' then
     local certificate = PREFIX .. 'certificate:' .. op[4]
     if call('HGET', certificate, 'session') ~= op[2] then return {'refused', 'state is another'} end
@@ -79,8 +81,13 @@ MOVES.deliver = function(op)
   end
   if found[2] ~= 'done' then return {'refused', 'state is another'} end
   if found[5] == 'confirmed' or found[5] == op[3] then return OK end
-  call('HSET', session_key, 'delivery', op[3], 'delivered', NOW, 'story', story_with(found[4], NOW, 'delivery ' .. op[3]))
-  if found[1] == 'True' and found[3] and op[5] and op[5] ~= '' then
+  local story = story_with(found[4], NOW, 'delivery ' .. op[3])
+  call('HSET', session_key, 'delivery', op[3], 'delivered', NOW, 'story', story)
+  if found[1] == 'True' and found[3] and op[6] then
+    call('HDEL', session_key, 'waiting')
+    retire(session_key, op[6][1], story_with(story, NOW, op[6][2]), found[6], op[3], found[7], found[8])
+    return {'ok', 'retired'}
+  elseif found[1] == 'True' and found[3] and op[5] and op[5] ~= '' then
     call('HSET', session_key, 'waiting', op[5])
   elseif found[1] == 'True' then
     wake(op[2], session_key, found[2], found[3])
