@@ -71,7 +71,6 @@ def measure(setting: Setting) -> list[Figure]:
             time.sleep(setting.pick(1, 3))
             text, scrapes = looker.scrape(), setting.pick(5, 50)
             scrape = _cost(server, lambda: _scrape(looker, scrapes))
-            time.sleep(0.5)
             seconds, made = setting.pick(3, 60), setting.pick(0, 4)
             found = _cost(server, lambda: _idle(looker, seconds, made))
             idle = with_scrapes(found, made, _each(scrape, scrapes), _SCRAPE_EVERY)
