@@ -358,7 +358,7 @@ async def test_deliver_that_ends_it_retires_a_waiting_session(world: World, step
     changes = {"delivery": step, "delivered": at, "live": "False", "waiting": None, "story": story}
     found = diff(before, await world.state())
     assert found.pop(session.id) == changes
-    assert found == {"finished": {"retired": "1"}}
+    assert found == {"finished": {"retired": "1"}, "certificate:01": {"delivery": step}}
     assert await world.redis.ttl(session.id) == await world.redis.ttl(world.keys.names(session.id)) == KEEP
     before = await world.state()
     assert await world.client(move) == ["ok"]
