@@ -159,7 +159,7 @@ class Front:
         move: Callable[[Move], Awaitable[list[object]]] = committer.move
         reader, several = Reader(self._store), self._reloader.settings.store.one_of_several
         recent = Recent(reader, time.monotonic, off=several)
-        committer.heard = recent.heard
+        committer.heard, committer.doubted = recent.heard, recent.doubted
         self._door = Door(
             Desk(
                 store=self._store,

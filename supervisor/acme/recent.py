@@ -9,8 +9,9 @@ supervisors on one store nothing is remembered. The door has one for each term.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from stages.account import Account
 from stages.session import Delivery, Session
@@ -23,9 +24,12 @@ from stages.store.records import pairs
 FRESH: Final = 1.0
 """Seconds after its last sign of life for which what is known is not asked for again."""
 CAPACITY: Final = 2048
-"""Sessions, and as many accounts and certificates, some KB each; the oldest goes first."""
+"""Sessions, and as many accounts and certificates, of one second; the oldest goes first. Most take some KB, an order of
+100 names takes 100."""
 
 Entry = TypeVar("Entry")
+_Kept: TypeAlias = OrderedDict[str, tuple[float, Entry]]
+"""By id, with the time of the last sign of life; the oldest is the first."""
 
 _OF_ONE_SESSION: Final = frozenset(
     {"retry", "reject", "retire", "release", "quarantine", "reserve", "deliver", "cancel"}
@@ -46,9 +50,9 @@ class Recent:
         self._reader = reader
         self._monotonic = monotonic
         self._capacity = 0 if off else CAPACITY
-        self._sessions: dict[str, tuple[float, Session]] = {}
-        self._certificates: dict[str, tuple[float, Certificate]] = {}
-        self._accounts: dict[str, tuple[float, Account]] = {}
+        self._sessions: _Kept[Session] = OrderedDict()
+        self._certificates: _Kept[Certificate] = OrderedDict()
+        self._accounts: _Kept[Account] = OrderedDict()
         self._changes = 0
 
     async def look(self, account: str, session: str) -> tuple[Account | None, Session | None]:
@@ -102,6 +106,22 @@ class Recent:
                 if kind == "advance" and move[6]:
                     self._note_certificate(*move[6])
 
+    def doubted(self, move: Move) -> None:
+        """A move was not made: another process may have moved first. What it is about is read again.
+
+        A client that was told so must not be shown next what was true before.
+        """
+        for id_ in (move[1], move[4] if move[0] == "order" else ""):
+            if isinstance(id_, str):
+                self._sessions.pop(id_, None)
+                self._accounts.pop(id_, None)
+
+    def seen(self, id_: str, session: Session | None) -> None:
+        """A client is shown this session, which was read: it must not be shown next as what it was before."""
+        known = self._sessions.get(id_)
+        if known is not None and (session is None or (session.live, session.state) != (known[1].live, known[1].state)):
+            del self._sessions[id_]
+
     def forget(self) -> None:
         """Nothing is known any more; nor is what is being read at this moment."""
         self._changes += 1
@@ -117,22 +137,21 @@ class Recent:
     def _keep_account(self, account: Account | None, read_at: float, changes: int) -> Account | None:
         """Remember an account as it was when its reading began, unless something has changed since."""
         if account is not None and changes == self._changes and self._capacity:
-            self._accounts[account.id] = read_at, account
-            self._bound(self._accounts)
+            self._put(self._accounts, account.id, account, read_at)
         return account
 
-    def _keep(self, kept: dict[str, tuple[float, Entry]], id_: str, found: Entry) -> None:
+    def _keep(self, kept: _Kept[Entry], id_: str, found: Entry) -> None:
         if self._capacity:
-            kept.pop(id_, None)  # the newest is the last
-            kept[id_] = self._monotonic(), found
-            self._bound(kept)
+            self._put(kept, id_, found, self._monotonic())
 
-    def _bound(self, kept: dict[str, tuple[float, Entry]]) -> None:
-        if len(kept) > self._capacity:
-            del kept[next(iter(kept))]
+    def _put(self, kept: _Kept[Entry], id_: str, found: Entry, at: float) -> None:
+        kept.pop(id_, None)  # the newest is the last
+        kept[id_] = at, found
+        while len(kept) > self._capacity or at - kept[next(iter(kept))][0] > FRESH:
+            kept.popitem(last=False)
 
 
-def _fresh(kept: dict[str, tuple[float, Entry]], id_: str, now: float) -> Entry | None:
+def _fresh(kept: _Kept[Entry], id_: str, now: float) -> Entry | None:
     known = kept.get(id_)
     if known is None:
         return None

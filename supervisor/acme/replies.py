@@ -44,4 +44,5 @@ def retry_after(desk: Desk, shown: dict[str, Any]) -> list[tuple[str, str]]:
 async def read_again(desk: Desk, session: Session) -> Session:
     """The session as it is now; as it was, if it has gone meanwhile."""
     _, found = await desk.reader.look("", session.id)
+    desk.recent.seen(session.id, found)
     return found or session

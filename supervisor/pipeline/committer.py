@@ -50,6 +50,7 @@ class Committer:
         self.queues = Queues()
         self.committed: Callable[[Move], None] | None = None  # of stages, or with a client's
         self.heard: Callable[[Move], None] | None = None  # of anybody, in the order in which they were made
+        self.doubted: Callable[[Move], None] | None = None  # of anybody, that were not made
         self.counted: Callable[[list[int]], None] = lambda _: None  # told the queues' lengths whenever they are new
         self._moves: deque[Entry] = deque()
         self._wake = asyncio.Event()
@@ -196,6 +197,8 @@ class Committer:
         move, future, hold = entry
         if self.heard is not None and result[0] == "ok":
             self.heard(move)
+        elif self.doubted is not None and result[0] != "ok":
+            self.doubted(move)
         if future is not None:
             if self.committed is not None and (made := moves.made_with(move, result)):
                 self.committed(made)

@@ -5,7 +5,6 @@ Only the network is played: `Net` says what a validation sees. The clock stands 
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -103,7 +102,7 @@ class Front:
         self.issuer, other = chain()
         reader = Reader(world.store)
         recent = Recent(reader, world.clock)
-        committer.heard = recent.heard
+        committer.heard, committer.doubted = recent.heard, recent.doubted
         self.desk = Desk(
             store=world.store,
             reader=reader,
@@ -140,8 +139,7 @@ class Front:
 
     async def settled(self) -> None:
         """Wait for moves that nobody waits for."""
-        while tasks := tuple(self.desk.deliveries._tasks):
-            await asyncio.wait(tasks)
+        await self.desk.deliveries.settled()
 
     def configure(self, acme: dict[str, Any] | None = None, **others: Any) -> None:
         """Have these settings of [acme] and of other sections from now on."""

@@ -8,6 +8,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from stages.errors import StoreUnavailable
+from stages.session import Problem
+from stages.store import account_moves, moves
 from supervisor.acme.recent import FRESH
 from supervisor.http.message import Response
 from tests.harness.acme_moves import ES256, JOSE, session_of
@@ -335,3 +337,30 @@ async def test_problem_of_an_order_names_its_session(world: World) -> None:
         order = await client.order("a.example")
         answer = await client.post(order.json["finalize"], {"csr": "AAAA"})
     assert answer.json["instance"] == order.header("Location")
+
+
+@pytest.mark.anyio
+async def test_order_that_was_shown_as_cancelled_stays_so(world: World) -> None:
+    """The operator cancels it; a client that was told so is not told within the second that it is pending."""
+    async with opened(world) as front:
+        client = await front.client()
+        order = await client.order("a.example")
+        url = order.header("Location") or ""
+        authz = await client.post(order.json["authorizations"][0])
+        assert await world.store.move(moves.cancel(session_of(order), Problem("unauthorized", "no"), 60)) == ["ok"]
+        told = await client.post(authz.json["challenges"][0]["url"], {})
+        polled = await client.post(url)
+    assert [told.json["status"], polled.json["status"]] == ["invalid", "invalid"]
+
+
+@pytest.mark.anyio
+async def test_account_that_was_refused_stays_so(world: World) -> None:
+    """The operator ends it; a client that cannot order any more cannot read its order within the second either."""
+    async with opened(world) as front:
+        client = await front.client()
+        order = await client.order("a.example")
+        ended = account_moves.deactivate(client.kid.rsplit("/", 1)[1], Problem("unauthorized", "no"), 60, 0)
+        assert await world.store.move(ended) == ["ok"]
+        refused = await client.order("b.example")
+        polled = await client.post(order.header("Location") or "")
+    assert [refused.problem, polled.problem] == [(401, "unauthorized")] * 2

@@ -223,3 +223,56 @@ async def test_memory_is_bounded() -> None:
     assert await bench.known(ids[1])
     kept: list[dict[str, Any]] = [bench.recent._sessions, bench.recent._accounts, bench.recent._certificates]
     assert [len(each) for each in kept] == [CAPACITY, 1, 0]
+
+
+@pytest.mark.anyio
+async def test_memory_lets_go_of_what_is_old() -> None:
+    """A quiet door keeps no more than what one second brought; orders of many names are large."""
+    bench = Bench()
+    bench.recent.made(session())
+    bench.now = FRESH
+    bench.recent.made(session("cd" * 32))
+    assert list(bench.recent._sessions) == [ID, "cd" * 32]
+    bench.now = FRESH + 0.001
+    bench.recent.made(session("ef" * 32))
+    assert list(bench.recent._sessions) == ["cd" * 32, "ef" * 32]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("move", "asked"),
+    [
+        (moves.ready(ID, 1, session().challenges[0].data, session().challenges[0].data), ("", ID)),
+        (account_moves.update_account("A", {}), ("A", "")),
+        (account_moves.order("cd" * 32, ["a.example"], {}, NOW, "A"), ("A", "")),
+    ],
+)
+async def test_what_a_refused_move_was_about_is_read_again(move: Move, asked: tuple[str, str]) -> None:
+    """Another process was quicker: who was told so is not shown next what was true before."""
+    bench = Bench()
+    bench.recent.made(session())
+    await bench.known()
+    bench.reader.asked.clear()
+    bench.recent.doubted(move)
+    await bench.known()
+    assert bench.reader.asked == [asked]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("found", "known"),
+    [
+        (session(), True),
+        (replace(session(), live=False), False),
+        (replace(session(), state=State.DONE), False),
+        (None, False),
+    ],
+)
+async def test_what_was_shown_once_is_not_shown_as_before(found: Session | None, known: bool) -> None:  # noqa: FBT001  a table
+    """A session that was read and shown as dead, done or gone is read again the next time, too."""
+    bench = Bench()
+    bench.recent.made(session())
+    bench.recent.seen(ID, found)
+    bench.reader.session = found
+    assert await bench.known() == found
+    assert bench.reader.asked == [("A", "" if known else ID)]
