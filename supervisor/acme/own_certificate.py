@@ -143,6 +143,8 @@ class OwnCertificate:
         if why := why_due(intent, record.made, self._names(), self._issuer, int(self._clock())):
             return why
         key = self._files(intent.serial).key
+        if not record.recorded and intent.not_before < self._issuer.not_before:
+            return "it was never signed, and the issuer has another certificate"
         if not key.exists():
             return "its key is not here"
         if _spki(keys.load(key)) != intent.spki:

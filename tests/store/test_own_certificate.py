@@ -282,6 +282,22 @@ async def test_an_intent_of_another_issuer_is_given_up(door: Door, world: World)
     assert leaf(new).issuer == door.issuer.certificate.subject
 
 
+async def test_an_intent_from_before_the_issuers_new_certificate_is_given_up(
+    door: Door, world: World, root: tuple[x509.Certificate, keys.SigningKey]
+) -> None:
+    """The same key, a later certificate: what was never on record would begin before its issuer; what was is kept."""
+    files, old = await door.ensure(), door.issuer
+    later = NOW + DAY
+    made = hierarchy.create_intermediate("Issuer 0", old.key, *root, 300 * DAY, later, secrets.token_bytes)
+    door.issuer = make_issuer(old.key, [made, root[0]], later, issuer_id=old.id)
+    world.clock.now = later
+    assert files == await door.ensure()
+    await door.forget_signature(files)
+    new = await door.ensure()
+    assert {new.chain.stem} == {found.serial async for found in each_certificate(world.store)}
+    assert leaf(new).not_valid_before_utc >= made.not_valid_before_utc
+
+
 class Faulty(Store):
     """A store of which the reply to one script call gets lost."""
 
