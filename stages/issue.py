@@ -118,16 +118,17 @@ class Issue:
         return check_csr(session.csr, session.names, settings.keys)
 
     async def _intent(self, session: Session, csr: CheckedCsr, settings: IssueSettings, now: int) -> Intent:
+        profile = settings.profiles.get(session.profile or settings.default_profile)
+        if profile is None:
+            raise Refused("invalidProfile", "profile", "there is no profile of that name any more")
         if session.intent:
             intent = Intent.from_json(session.intent)
         else:
-            name = session.profile or settings.default_profile
-            profile = settings.profiles.get(name)
-            if profile is None:
-                raise Refused("invalidProfile", "profile", "there is no profile of that name any more")
             intent = make_intent(session.names, csr, profile, self._issuer, now, self._random_bytes)
             _, recorded = await self._reserves.reserve(session.id, intent.serial, intent.to_json())
             intent = Intent.from_json(recorded)
         if intent.names != session.names or intent.csr_sha256 != csr.sha256:
             raise Refused("serverInternal", "intent", "it was made for another request")
+        if now > intent.not_after:
+            raise Refused("unauthorized", "intent", "the time for which the certificate was to be valid is over")
         return intent

@@ -33,10 +33,14 @@ def sign(intent: Intent, issuer: Issuer) -> bytes:
 
     Extensions (RFC 5280 4.2): SAN, critical for the empty subject; basicConstraints and keyUsage, critical;
     EKU, SKI, AKI, and CRL distribution point and AIA where the profile has URLs. Raises
-    Refused("serverInternal", "issuer", ...) where the issuer's key is another than the intent's.
+    Refused("serverInternal", "issuer", ...) where the issuer's key is another than the intent's, or the issuer has
+    another certificate now, outside whose validity the intent is.
     """
     if intent.issuer_spki_sha256 != issuer.spki_sha256:
         raise Refused("serverInternal", "issuer", f"the intent was made for issuer {intent.issuer} with another key")
+    if not issuer.not_before <= intent.not_before <= intent.not_after <= issuer.not_after:
+        reason = f"the intent was made for issuer {intent.issuer} with another certificate, valid at other times"
+        raise Refused("serverInternal", "issuer", reason)
     # A checked request's key is of a type that certificates carry.
     key = cast("CertificatePublicKeyTypes", load_der_public_key(intent.spki))
     builder = (

@@ -132,6 +132,23 @@ async def test_a_changed_profile_does_not_change_a_recorded_intent() -> None:
     assert first == second
 
 
+async def test_a_profile_that_is_gone_issues_nothing_that_was_decided_on_before() -> None:
+    """Who takes a profile away means every certificate from then on; a crash or a wait may lie in between."""
+    gone = replace(SETTINGS, profiles={"full": ca.FULL_PROFILE}, default_profile="full")
+    outcome = await stage(settings=gone)(issuing(profile="server", intent=intent_for(("a.example",), CSR)))
+    assert Reject(Problem("invalidProfile", "profile: there is no profile of that name any more")) == outcome
+
+
+@pytest.mark.parametrize("late", [0, 1])
+async def test_a_certificate_that_is_over_is_not_issued(late: int) -> None:
+    """The program may have been away for longer than a short certificate is valid; its last second is still good."""
+    intent = intent_for(("a.example",), CSR)
+    now = Intent.from_json(intent).not_after + late
+    outcome = await stage(now=now)(issuing(proven(challenge(), at=now), intent=intent))
+    over = Reject(Problem("unauthorized", "intent: the time for which the certificate was to be valid is over"))
+    assert outcome == over if late else isinstance(outcome, Advance)
+
+
 async def test_a_session_waits_for_its_csr() -> None:
     """Until it is too old."""
     assert Wait(NOW + 1000, note="waits for the CSR") == await stage()(issuing(csr=""))
@@ -274,6 +291,17 @@ async def test_an_intent_of_another_issuer_key_is_not_signed() -> None:
     outcome = await stage(issuer=ca.issuer("p384"))(issuing(intent=intent_for(("a.example",), CSR)))
     assert isinstance(outcome, Retry)
     assert "issuer" in outcome.why
+
+
+async def test_an_intent_from_before_the_issuers_certificate_is_not_signed() -> None:
+    """The key was given a new certificate meanwhile, and the certificate would begin before its issuer's."""
+    checked = check_csr(CSR, ("a.example",), KeyPolicy())
+    old = ca.issuer()
+    intent = make_intent(("a.example",), checked, ca.PROFILE, old, NOW, ca.random_from(3))
+    intent = replace(intent, not_before=old.not_before - 1)
+    outcome = await stage(issuer=old)(issuing(intent=intent.to_json()))
+    why = f"issuer: the intent was made for issuer {old.id} with another certificate, valid at other times"
+    assert Retry(30.0, why) == outcome
 
 
 async def test_an_issuer_that_has_expired_is_a_fault_of_the_ca() -> None:
