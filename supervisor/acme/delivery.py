@@ -1,8 +1,9 @@
 """How far a certificate has come on its way to its client, as the door can see it. The door and handlers use it.
 
 `sent`: the whole answer with the certificate was written to the connection. `confirmed`: the nonce that went out with
-it came back, or a new order replaces it (RFC 9773 5). Nobody waits for these moves, and a lost one does no harm: the
-certificate then counts as less far than it is (`certificates --undelivered`), and the client may fetch it again.
+it came back, or a new order replaces it (RFC 9773 5). Nobody waits for these moves, so they wait for one another a
+moment, and a client that goes on at once has one instead of two. A lost one does no harm: the certificate then counts
+as less far than it is (`certificates --undelivered`), and the client may fetch it again.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from supervisor.http.message import Response
 
 CAPACITY: Final = 4096
 """Nonces that are remembered, about 1 MB; beyond it the oldest is forgotten, and its certificate stays `sent`. As many
-moves may be under way."""
+steps may wait to be recorded."""
+TOGETHER: Final = 0.05
+"""Seconds."""
 
 
 class Handed(Response):
@@ -33,7 +36,7 @@ class Handed(Response):
 
 
 class Deliveries:
-    """The certificates that went out lately, by the nonce that went with them."""
+    """The certificates that went out lately, by the nonce that went with them; and the steps to be recorded."""
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Deliveries:
         sent_until: Callable[[], int],
         keep: Callable[[], int],
         capacity: int = CAPACITY,
+        together: float = TOGETHER,
     ) -> None:
         """Say what the done stage would.
 
@@ -48,14 +52,18 @@ class Deliveries:
             mover: the committer's `move`.
             sent_until: the unix time until which a session waits whose certificate is sent now; 0 for none.
             keep: seconds for which a session can be looked at that is confirmed now.
-            capacity: of nonces, and of moves under way.
+            capacity: of nonces, and of steps that wait.
+            together: seconds for which a step waits for others.
         """
         self._mover = mover
         self._keep = keep
         self._sent_until = sent_until
         self._capacity = capacity
+        self._together = together
         self._given: OrderedDict[str, tuple[str, str]] = OrderedDict()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._steps: dict[str, tuple[str, Delivery]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
 
     def give(self, nonce: str, reply: Handed) -> None:
         """This nonce goes out with this reply; note when it has gone out whole."""
@@ -71,14 +79,32 @@ class Deliveries:
             self.note(*given, Delivery.CONFIRMED)
 
     def note(self, session: str, serial: str, step: Delivery) -> None:
-        """Put a step on record; nobody waits for it, and a refusal is no matter."""
-        if len(self._tasks) >= self._capacity:
+        """Put a step on record soon; nobody waits for it, and a refusal is no matter."""
+        known = self._steps.get(session)
+        if known is None and len(self._steps) >= self._capacity:
             return  # the store takes nothing at present
-        task = asyncio.get_running_loop().create_task(self._note(session, serial, step))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if known is None or known[1] is not Delivery.CONFIRMED:
+            self._steps[session] = serial, step
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._put(), name="deliveries")
 
-    async def _note(self, session: str, serial: str, step: Delivery) -> None:
+    async def settled(self) -> None:
+        """Put everything on record at once, from now on too, and come back when that is done."""
+        self._hurry.set()
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _put(self) -> None:
+        try:
+            while self._steps:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._hurry.wait(), self._together)
+                steps, self._steps = self._steps, {}
+                await asyncio.gather(*[self._record(session, *step) for session, step in steps.items()])
+        finally:
+            self._task = None
+
+    async def _record(self, session: str, serial: str, step: Delivery) -> None:
         if step is Delivery.SENT:
             move = moves.deliver(session, step.value, serial, self._sent_until())
         else:

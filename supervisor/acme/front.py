@@ -77,6 +77,7 @@ class Front:
         self._alternates = build.alternates(reloader.settings, issuer, int(store.clock()))
         self._limits = reloader.settings, http_settings(reloader.settings)
         self._door: Door | None = None
+        self._deliveries: Deliveries | None = None
         self._stopping = anyio.Event()
         self._listeners = 0
         self._closed = anyio.Event()
@@ -160,6 +161,7 @@ class Front:
         reader, several = Reader(self._store), self._reloader.settings.store.one_of_several
         recent = Recent(reader, time.monotonic, off=several)
         committer.heard, committer.doubted = recent.heard, recent.doubted
+        self._deliveries = Deliveries(move, self._sent_until, lambda: self._reloader.domain.keep)
         self._door = Door(
             Desk(
                 store=self._store,
@@ -174,7 +176,7 @@ class Front:
                 issuer=self._issuer,
                 clock=self._store.clock,
                 random_bytes=secrets.token_bytes,
-                deliveries=Deliveries(move, self._sent_until, lambda: self._reloader.domain.keep),
+                deliveries=self._deliveries,
                 alternates=self._alternates,
                 published=self._press.publish,
             ),
@@ -185,13 +187,15 @@ class Front:
 
     def leave(self) -> None:
         """The term is over."""
-        self._door = None
+        self._door = self._deliveries = None
 
     async def close(self) -> None:
         """Accept nothing more, and come back when what was in work is answered."""
         self._stopping.set()
         if self.is_open:
             await self._closed.wait()
+        if self._deliveries is not None:
+            await self._deliveries.settled()
 
     async def _handle(self, request: Request) -> Response:
         if self._publisher.has(request.path):

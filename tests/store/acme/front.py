@@ -88,7 +88,7 @@ class Front:
     `first` is made before any other move of its kind, as by somebody who was quicker.
     """
 
-    def __init__(self, world: World, committer: Committer) -> None:
+    def __init__(self, world: World, committer: Committer, issuer: Issuer | None = None) -> None:
         self.world = world
         self.net = Net()
         self.committer = committer
@@ -99,7 +99,8 @@ class Front:
         self.first: Move = []
         committer.committed = self.waiting.notify
         self.configure()
-        self.issuer, other = chain()
+        own, other = chain()
+        self.issuer = issuer or own
         reader = Reader(world.store)
         recent = Recent(reader, world.clock)
         committer.heard, committer.doubted = recent.heard, recent.doubted
@@ -217,10 +218,15 @@ async def _permits(session: Session, methods: Mapping[str, tuple[str, ...]]) -> 
 
 
 @asynccontextmanager
-async def opened(world: World, *, pipeline: bool = True) -> AsyncIterator[Front]:
-    """A front door over `world`; without its pipeline nothing becomes of what clients ask."""
-    committer = Committer(world.store, world.leases["A"], keep=lambda: KEEP)
-    front = Front(world, committer)
+async def opened(
+    world: World, *, pipeline: bool = True, by: str = "A", issuer: Issuer | None = None
+) -> AsyncIterator[Front]:
+    """A front door over `world`; without its pipeline nothing becomes of what clients ask.
+
+    `by` is the supervisor whose it is, `issuer` who signs there.
+    """
+    committer = Committer(world.store, world.leases[by], keep=lambda: KEEP)
+    front = Front(world, committer, issuer)
     async with anyio.create_task_group() as group:
         group.start_soon(committer.run)
         if pipeline:
