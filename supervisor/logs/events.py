@@ -131,7 +131,11 @@ EVENTS: Final[dict[str, Event]] = {
     ),
     "warning.cleared": Event("info", ("name", "subject", "why", "since"), "A warning is over."),
     "warning.told": Event("info", ("channel", "raised", "cleared"), "A notice was taken by this channel's server."),
-    "warning.not_told": Event("warning", ("channel", "why"), "A notice was not taken, and is sent again later; or not for some of the addresses."),
+    "warning.not_told": Event(
+        "warning",
+        ("channel", "why"),
+        "A notice was not taken, and is sent again later; or not for some of the addresses.",
+    ),
     "warning.not_remembered": Event(
         "warning", ("why",), "What was told cannot be written down; after a restart it is told once more."
     ),
