@@ -50,12 +50,13 @@ never rejected, since its certificate exists.
 | move | who makes it | from | to |
 |---|---|---|---|
 | submit | client | nothing | makechallenge, pending |
+| order | ACME client | nothing | testchallenge, waiting: its challenges are made with it |
 | claim | supervisor | pending, or delayed and due | inflight |
 | release | supervisor, at a stop | inflight | pending, to be taken next |
 | resync | supervisor, after a lost reply | inflight, but held by nobody | pending |
 | reserve | issue stage | inflight in issue | unchanged: serial and intent are on record |
 | ready | client | testchallenge, waiting or delayed | testchallenge, pending |
-| finalize | client | issue, waiting or delayed | issue, pending |
+| finalize | client | issue, waiting or delayed | issue, pending; serial and intent are on record |
 | deliver | client | done, waiting or delayed | done, pending |
 | cancel | client or operator | any place, not in done | rejected |
 | quarantine | supervisor | inflight, unreadable | `quarantine`, out of the machine |
@@ -84,7 +85,7 @@ def page() -> str:
 
 
 def _diagram() -> str:
-    lines = ["```mermaid", "stateDiagram-v2", "    [*] --> makechallenge: submit"]
+    lines = ["```mermaid", "stateDiagram-v2", "    [*] --> makechallenge: submit", "    [*] --> testchallenge: order"]
     for (state, outcome), (after, place) in TRANSITIONS.items():
         label = outcome.value if outcome is not Outcomes.RETRY else "retry, later"
         lines.append(f"    {state} --> {after or place}: {label}")
