@@ -331,6 +331,25 @@ async def test_who_waits_is_asked_for_until_there_is_an_answer(world: World) -> 
         assert await answer == ["refused", "state is another"]
 
 
+async def test_who_follows_moves_hears_first_that_answers_were_lost(world: World) -> None:
+    """A stage's move counts as made then, though somebody else may have ended its session: nobody knows."""
+    async with opened(world, {State.TESTCHALLENGE: lambda _: WAITS}) as line:
+        heard: list[str] = []
+        line.committer.heard = lambda move: heard.append(move[0])
+        session = await line.submit(1, scheduled="True")
+        attempt = await line.attempt(State.MAKECHALLENGE)
+        await line.at_rest()
+        gate = line.store.of(session, made=False)
+        attempt.says(MADE)
+        await gate.reached()
+        assert await world.store.move(moves.cancel(session, Problem("unauthorized", "no"), KEEP)) == ["ok"]
+        heard.clear()
+        gate.lose()
+        await line.at_rest()
+        assert heard[:1] == ["resync"]
+        assert not (await world.whole(session)).live
+
+
 async def test_both_lanes_work_again_after_an_outage(world: World) -> None:
     """What gathered while the store was asked for what is held is sent in two calls at once."""
     async with opened(world) as line:
