@@ -16,20 +16,31 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec.structs import replace
 
 from benchmarks.torturing.peer import ALSO_GOOD, BAD, FLAKY, GOOD, SLOW
-from stages.ca.csr import thumbprint
-from stages.session import Session
-from stages.store import moves
+from stages.ca.csr import check_csr, thumbprint
+from stages.ca.intent import make_intent
+from stages.ca.issuer import Issuer
+from stages.ca.key_policy import KeyPolicy
+from stages.ca.profiles import Profile
+from stages.makechallenge import MakeChallengeSettings, make_challenges
+from stages.session import ChallengeType, Session, State
+from stages.store import account_moves, moves
+from stages.store.account_records import account_fields
 from stages.store.reading import read_whole
 from stages.store.store import Store
 from tests.harness.authority import make_csr
 
 
 class Kind(NamedTuple):
-    """A kind of client. Without `scheduled` it says "ready", brings its CSR late and thanks for its certificate."""
+    """A kind of client. Without `scheduled` it says "ready", brings its CSR late and thanks for its certificate.
+
+    One that `orders` has an account, and its moves are those of the front door: its session begins with its challenges,
+    and the CSR brings its intent, another one each time that it is sent.
+    """
 
     names: tuple[str, ...]
     scheduled: bool = True
     end: str = "done"
+    orders: bool = False
 
 
 KINDS: Final = {
@@ -37,11 +48,15 @@ KINDS: Final = {
     "several": Kind((GOOD, ALSO_GOOD)),
     "flaky": Kind((FLAKY,)),
     "slow": Kind((SLOW,)),
-    "acme": Kind((GOOD,), scheduled=False, end="retired"),
+    "late": Kind((GOOD,), scheduled=False, end="retired"),
+    "acme": Kind((GOOD, ALSO_GOOD), scheduled=False, end="retired", orders=True),
     "bad": Kind((BAD,), scheduled=False, end="rejected"),
 }
-MIX: Final = ("plain",) * 4 + ("several", "flaky", "slow", "slow", "acme", "acme", "bad")
+MIX: Final = ("plain",) * 4 + ("several", "flaky", "slow", "slow", "late", "acme", "acme", "bad")
+ACCOUNT: Final = "A" * 22
 _AT_ONCE: Final = 100
+_CHALLENGES: Final = MakeChallengeSettings((ChallengeType.HTTP_01,), 86_400, 32)
+_PROFILE: Final = Profile(name="default", validity_seconds=30 * 86_400)
 
 
 class Told(msgspec.Struct):
@@ -56,7 +71,10 @@ class Told(msgspec.Struct):
 
 
 class Clients:
-    """All clients of a run; `chance` gives their ids, so that a run can be replayed. `idle` ones bring no CSR."""
+    """All clients of a run; `chance` gives their ids, so that a run can be replayed. `idle` ones bring no CSR.
+
+    `issuer` is the CA's, for the intents of those that order.
+    """
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
@@ -66,6 +84,7 @@ class Clients:
         self.told: dict[str, Told] = {}
         self.revoked: set[str] = set()
         self.idle = False
+        self.issuer: Issuer | None = None
 
     def branch(self, chance: random.Random) -> Self:
         """The same clients, to go on in another way."""
@@ -105,8 +124,10 @@ class Clients:
         now = int(time.time())
         for start in range(0, len(new), _AT_ONCE):
             part = new[start : start + _AT_ONCE]
-            reply = await store.group([self._request(session, now) for session in part], announce=True)
-            for session, result in zip(part, reply.results or (), strict=True):
+            account = account_moves.new_account(ACCOUNT, self.thumbprint, account_fields(jwk="{}"), "", now)
+            batch = [account, *(self._request(session, now) for session in part)]
+            results = (await store.group(batch, announce=True)).results or [[]]
+            for session, result in zip(part, results[1:], strict=True):
                 self.told[session].submitted = result == ["ok"]
 
     def _request(self, session: str, now: int) -> moves.Move:
@@ -114,6 +135,12 @@ class Clients:
         fields = {"thumbprint": self.thumbprint, "scheduled": str(KINDS[kind].scheduled)}
         if KINDS[kind].scheduled:
             fields["csr"] = self._csrs[kind]
+        if KINDS[kind].orders:
+            bare = Session(
+                id=session, created=now, live=True, state=State.MAKECHALLENGE, names=KINDS[kind].names, account=ACCOUNT
+            )
+            made = make_challenges(bare, _CHALLENGES, now, self.chance.randbytes)
+            return account_moves.order(session, bare.names, fields, now, ACCOUNT, made=made)
         return moves.submit(session, KINDS[kind].names, fields, now)
 
     async def _follow(self, store: Store, session: str, found: list[str]) -> None:
@@ -135,11 +162,20 @@ class Clients:
         if state == "issue":
             if self.idle:
                 return
-            told.finalized |= await store.move(moves.finalize(session, self._csrs[told.kind])) == ["ok"]
+            told.finalized |= await store.move(self._finalize(session, told.kind)) == ["ok"]
         elif state == "testchallenge" and (whole := await read_whole(store, session)):
             for move in _readies(whole):
                 if await store.move(move) == ["ok"]:
                     told.ready.add(move[2])
+
+    def _finalize(self, session: str, kind: str) -> moves.Move:
+        csr, names = self._csrs[kind], KINDS[kind].names
+        if not KINDS[kind].orders:
+            return moves.finalize(session, csr)
+        assert self.issuer is not None  # noqa: S101  the scene has set it
+        checked, now = check_csr(csr, names, KeyPolicy()), int(time.time())
+        intent = make_intent(names, checked, _PROFILE, self.issuer, now, self.chance.randbytes)
+        return moves.finalize(session, csr, checked.spki_sha256, intent.serial, intent.to_json())
 
 
 def _readies(session: Session) -> list[Any]:

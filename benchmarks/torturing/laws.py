@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from collections import Counter
 from collections.abc import Collection
 from itertools import pairwise
@@ -21,10 +20,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from benchmarks.torturing.clients import KINDS, Told
-from benchmarks.torturing.scene import Breach, Scene
+from benchmarks.torturing.scene import Breach, Scene, issuer_of
 from stages.ca.certificate import sign
 from stages.ca.intent import Intent
-from stages.ca.issuer import Issuer, load_issuer
+from stages.ca.issuer import Issuer
 from stages.proofs import unproven
 from stages.session import Session
 from stages.store.certificates import Certificate, each_certificate, revocations
@@ -60,7 +59,7 @@ async def audit(
     found = await overview(store)
     if not is_at_rest(found) or found.quarantined:
         raise Breach(f"law 2: something is left over: {found}", scene.program.log())
-    issuer = _issuer(scene)
+    issuer = issuer_of(scene.data)
     records = {record.serial: record async for record in each_certificate(store)}
     by_session = Counter(record.session for record in records.values())
     active = Counter(entry.decode() for entry in await store.call(store.redis.lrange(store.keys.active, 0, -1)))
@@ -83,14 +82,6 @@ async def audit(
     await _judge_recovery(store)
     _judge_runs(scene, errors)
     return Counted(len(scene.clients.told), len(records), signed)
-
-
-def _issuer(scene: Scene) -> Issuer:
-    ca = scene.data / "ca"
-    chain = [ca / "root.pem"]
-    return load_issuer(
-        ca / "intermediate.pem", ca / "intermediate.key", int(time.time()), chain_files=chain, issuer_id="main"
-    )
 
 
 def _judge(session: Session, told: Told, active: int, certificates: int, *, lied: bool) -> None:

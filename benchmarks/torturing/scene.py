@@ -20,6 +20,7 @@ from benchmarks.figures import CannotRun
 from benchmarks.torturing.clients import Clients
 from benchmarks.torturing.nursery import Forked, Nursery
 from benchmarks.torturing.peer import Peer, listening
+from stages.ca.issuer import Issuer, load_issuer
 from stages.errors import StoreUnavailable
 from stages.store.connection import StoreSettings
 from stages.store.store import Store
@@ -184,6 +185,7 @@ async def scene(
             shutil.copytree(copy_of.folder, folder, ignore=shutil.ignore_patterns("*.sock", "lock"))
             text = (folder / "config.toml").read_text()
             (folder / "config.toml").write_text(re.sub(r"http_port = \d+", f"http_port = {peer.port}", text))
+        clients.issuer = issuer_of(folder / "data")
         made = Scene(folder, peer, clients, url, nursery)
         try:
             yield made
@@ -191,3 +193,15 @@ async def scene(
             await made.aclose()
             if copy_of is None:
                 nursery.close()
+
+
+def issuer_of(data: Path) -> Issuer:
+    """The issuer of the CA in `data`."""
+    ca = data / "ca"
+    return load_issuer(
+        ca / "intermediate.pem",
+        ca / "intermediate.key",
+        int(time.time()),
+        chain_files=[ca / "root.pem"],
+        issuer_id="main",
+    )

@@ -32,7 +32,7 @@ MISSED = 0.05
 """The part of the points that may not be reached, of those which each counting run has passed."""
 TRIES = 3
 """Runs for one point before it is given up as not reached: what is passed in one run need not be in the next."""
-SCENARIO = ("plain", "several", "flaky", "bad", "acme")
+SCENARIO = ("plain", "several", "flaky", "bad", "late", "acme")
 IN_FLIGHT = "reply group.lua(*reserve*)~3:after"
 """Where the program is killed before the scenario begins: intent on record, nothing signed."""
 
@@ -81,7 +81,7 @@ async def _begin(begin: Scene) -> None:
     """A CA in the middle of its work: sessions of each state, in flight and waiting, a revocation without its CRL."""
     clients = begin.clients
     begin.start(TORTURE_TRACE="", TORTURE_TARGET=IN_FLIGHT)
-    for kind in ("plain", "acme"):
+    for kind in ("plain", "late"):
         clients.plan(kind)
         await begin.until_ended()
     [revoked] = [told.certificate for told in clients.told.values() if told.kind == "plain"]
@@ -90,8 +90,8 @@ async def _begin(begin: Scene) -> None:
     clients.revoked.add(serial)
     begin.peer.hold = clients.idle = True
     asked = begin.peer.asked
-    clients.plan("slow", "acme", "acme")
-    await begin.until(lambda: begin.peer.asked >= asked + 3)
+    clients.plan("slow", "late", "acme")
+    await begin.until(lambda: begin.peer.asked >= asked + 4)
     clients.plan("plain")
     with anyio.fail_after(_BEGIN_LIMIT):
         while not begin.killed():

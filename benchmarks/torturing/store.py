@@ -51,6 +51,7 @@ async def _torture(ca: Scene, chance: random.Random, kills: int, server: Valkey 
     await ca.until_ended()
     if ca.kills:
         raise Breach("the program was killed", ca.runs[0].log())
+    await _answers(ca)
     counted = await audit(ca, errors=ERRORS)
     await ca.stop()
     return counted
@@ -67,6 +68,15 @@ async def _kill_embedded(ca: Scene) -> None:
     lost = len(ca.program.named("store.lost"))
     ca.kill_store()
     await ca.until(lambda: len(ca.program.named("store.lost")) > lost)
+
+
+async def _answers(ca: Scene) -> None:
+    """Wait for the store: every client may have ended before the last kill."""
+    while True:
+        with suppress(StoreUnavailable):
+            await ca.store.call(ca.store.redis.ping())
+            return
+        await anyio.sleep(LOOK)
 
 
 async def _go_on(ca: Scene, seconds: float) -> None:
