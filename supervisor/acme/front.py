@@ -160,7 +160,12 @@ class Front:
         move: Callable[[Move], Awaitable[list[object]]] = committer.move
         reader, several = Reader(self._store), self._reloader.settings.store.one_of_several
         recent = Recent(reader, time.monotonic, off=several)
-        committer.heard, committer.doubted = recent.heard, recent.doubted
+
+        def heard(move: Move) -> None:
+            recent.heard(move)
+            waiter.heard(move)
+
+        committer.heard, committer.doubted = heard, recent.doubted
         self._deliveries = Deliveries(move, self._sent_until, lambda: self._reloader.domain.keep)
         self._door = Door(
             Desk(

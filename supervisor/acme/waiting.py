@@ -30,6 +30,10 @@ class Watch:
         self._moves.append(move)
         self._changed.set()
 
+    def doubt(self, move: Move) -> None:
+        """What `notify` tells from now on may not have been made: that cannot be followed."""
+        self._moves.append(move)
+
     async def change(self) -> bool:
         """Wait for the next change, or for one since the last call; False when the time is over."""
         try:
@@ -70,6 +74,13 @@ class Waiter:
         """A move is durable; whoever waits for its session looks again."""
         for watch in self._watches.get(move[1], ()):
             watch.notify(move)
+
+    def heard(self, move: Move) -> None:
+        """A move of anybody was made; after a resync, answers were lost, and stages' moves only count as made."""
+        if move[0] == "resync":
+            for watches in self._watches.values():
+                for watch in watches:
+                    watch.doubt(move)
 
     @contextmanager
     def watch(self, session: str, seconds: float) -> Iterator[Watch]:

@@ -339,14 +339,13 @@ async def test_who_follows_moves_hears_first_that_answers_were_lost(world: World
         session = await line.submit(1, scheduled="True")
         attempt = await line.attempt(State.MAKECHALLENGE)
         await line.at_rest()
-        gate = line.store.of(session, made=False)
-        attempt.says(MADE)
-        await gate.reached()
         assert await world.store.move(moves.cancel(session, Problem("unauthorized", "no"), KEEP)) == ["ok"]
         heard.clear()
-        gate.lose()
+        gate = line.store.of(session, made=True)
+        attempt.says(MADE)
+        await lost(gate)
         await line.at_rest()
-        assert heard[:1] == ["resync"]
+        assert heard[:2] == ["resync", "advance"]
         assert not (await world.whole(session)).live
 
 

@@ -7,6 +7,9 @@ from itertools import count
 import anyio
 import pytest
 
+from stages.outcome import Advance
+from stages.session import Session, State
+from stages.store import moves
 from supervisor.acme.waiting import Waiter
 
 
@@ -94,3 +97,19 @@ async def test_what_moves_do_not_say_is_read(said: int | None) -> None:
     with waiter.watch("a", 20) as watch:
         waiter.notify(["reject", "a"])
         assert await watch.until(read, lambda number: number == 2, lambda _: said) == 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("lost", "found"), [(False, State.ISSUE), (True, State.TESTCHALLENGE)])
+async def test_what_only_counts_as_made_is_read(lost: bool, found: State) -> None:  # noqa: FBT001  a table
+    """After answers were lost the record is asked, whatever the moves say that follow."""
+    waiter, session = Waiter(), Session(id="a", created=1, live=True, state=State.TESTCHALLENGE)
+
+    async def read() -> Session:
+        return session
+
+    with waiter.watch("a", 20) as watch:
+        waiter.heard(moves.resync([]) if lost else moves.release("a", State.ISSUE))
+        waiter.notify(moves.for_outcome(session, Advance(), 1, 1))
+        told = await watch.until(read, lambda _: True, lambda made: moves.moved(session, made))
+    assert told.state is found
