@@ -8,6 +8,7 @@ import pytest
 
 from stages.store.reading import read_whole
 from supervisor.acme.certificate_id import certificate_id
+from supervisor.acme.recent import FRESH
 from tests.harness.acme_moves import Answer, session_of
 from tests.store.acme.front import URLS, Front, opened
 from tests.store.world import NOW, World
@@ -255,3 +256,22 @@ async def test_order_expires_at_its_second(world: World, offset: int, status: st
         answer = await client.post(order.header("Location") or "")
     assert answer.json["status"] == status
     assert ("error" in answer.json) == (status == "invalid")
+
+
+@pytest.mark.anyio
+async def test_largest_order_is_made_and_read_whole(world: World) -> None:
+    """As many names as `names.max_names` can allow, every type of challenge: in one move, read and worked on as any."""
+    names = [f"n{number}.example" for number in range(1000)]
+    async with opened(world) as front:
+        types = ["http-01", "dns-01", "tls-alpn-01", "dns-account-01"]
+        front.configure(names={"max_names": len(names)}, challenges={"types": types})
+        client = await front.client()
+        order = await client.order(*names)
+        world.clock.now += FRESH + 1
+        authz = await client.authorization(order, len(names))
+        told = await client.post(authz.json["challenges"][0]["url"], {})
+        polled = await client.post(order.header("Location") or "")
+    assert (order.status, len(order.json["authorizations"])) == (201, len(names))
+    assert sorted(challenge["type"] for challenge in authz.json["challenges"]) == sorted(types)
+    assert authz.json["challenges"][-1]["url"] == URLS.challenge(session_of(order), 4 * len(names))
+    assert (told.json["status"], polled.json["status"]) == ("valid", "pending")
