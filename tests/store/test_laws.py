@@ -298,3 +298,13 @@ async def test_an_outage_in_the_middle_leaves_no_half_move(world: World) -> None
     assert (await world.group(move, again=True)).results is None
     assert await world.fenced(moves.resync([])) == ["ok", 1]
     assert diff(before, await world.state()) == {"inflight:A": None, "pending-makechallenge": [other]}
+
+
+async def test_a_csr_brings_no_second_intent(world: World) -> None:
+    """Law 3: where there is an intent it stays, whatever comes with a CSR."""
+    session = await world.submit()
+    reserved = {"state": "issue", "csr": "", "serial": "01", "intent": "{}"}
+    await world.redis.hset(world.keys.session(session), mapping=reserved)
+    assert await world.client(moves.finalize(session, "CSR", "", "02", '{"other": 1}')) == ["ok"]
+    found = await world.redis.hmget(world.keys.session(session), "csr", "serial", "intent")
+    assert found == [b"CSR", b"01", b"{}"]

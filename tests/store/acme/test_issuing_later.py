@@ -165,3 +165,22 @@ async def test_first_intent_is_signed_however_often_it_is_finalized(world: World
     assert listed in ([serials[0]], [serials[0].encode()])
     assert found.story.count("reserved") == 1
     assert await is_sound(world, tmp_path)
+
+
+async def test_order_finalized_while_the_issuer_cannot_sign_waits_for_it(world: World, tmp_path: Path) -> None:
+    """Its CSR is taken without an intent, and the stage makes one when the issuer is valid."""
+    issuer = next_issuer(same_key=False)
+    async with opened(world, issuer=issuer) as front:
+        client = await front.client()
+        order = await client.proven("a.example")
+        front.configure({"wait": "0s"})
+        answer = await client.finalize(order, csr_for(["a.example"]))
+        before = await session(world, order)
+        world.clock.now = NOW + DAY
+        after = await ended(world, front, order)
+    assert (answer.status, answer.json["status"]) == (200, "processing")
+    assert (bool(before.csr), before.serial, before.intent) == (True, "", "")
+    leaf = x509.load_pem_x509_certificates(after.cert.encode())[0]
+    leaf.verify_directly_issued_by(issuer.certificate)
+    assert (after.serial, Intent.from_json(after.intent).serial) == (f"{leaf.serial_number:x}",) * 2
+    assert await is_sound(world, tmp_path)
