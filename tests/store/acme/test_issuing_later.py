@@ -38,6 +38,17 @@ def next_issuer(*, same_key: bool) -> Issuer:
     return make_issuer(key, [own, root], later, issuer_id="main")
 
 
+@cache
+def narrow_issuer() -> Issuer:
+    """One that may not certify a.example."""
+    root_key, key = keys.generate("p256"), keys.generate("p256")
+    root = hierarchy.create_root("Root", root_key, 10 * YEAR, NOW, os.urandom)
+    own = hierarchy.create_intermediate(
+        "Narrow", key, root, root_key, 5 * YEAR, NOW, os.urandom, excluded=["a.example"]
+    )
+    return make_issuer(key, [own, root], NOW, issuer_id="main")
+
+
 async def finalized(world: World) -> tuple[Client, Answer]:
     """An order that was finalized just before its supervisor died."""
     async with opened(world, pipeline=False) as front:
@@ -184,3 +195,17 @@ async def test_order_finalized_while_the_issuer_cannot_sign_waits_for_it(world: 
     leaf.verify_directly_issued_by(issuer.certificate)
     assert (after.serial, Intent.from_json(after.intent).serial) == (f"{leaf.serial_number:x}",) * 2
     assert await is_sound(world, tmp_path)
+
+
+async def test_order_that_the_issuer_of_now_may_not_certify_is_refused_at_finalize(world: World) -> None:
+    """The intermediate has other name constraints since the order was made: its client is told so, and of what."""
+    async with opened(world) as front:
+        client = await front.client()
+        order = await client.proven("a.example")
+    await world.dies("A")
+    await world.supervisor("B")
+    async with opened(world, by="B", issuer=narrow_issuer()) as front:
+        answer = await Client(front, client.private, client.kid).finalize(order, csr_for(["a.example"]))
+    assert answer.problem == (400, "rejectedIdentifier")
+    found = await session(world, order)
+    assert (found.live, found.csr, found.intent) == (True, "", "")
