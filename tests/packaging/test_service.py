@@ -80,7 +80,7 @@ def asked(machine: Machine) -> Iterator[None]:
             said, errors = client.communicate(timeout=60)
             machine.run("rm", "/root/over")
     assert (client.returncode, errors) == (0, "")
-    assert int(said) > 3
+    assert int(said) > 0
 
 
 def restarts(machine: Machine) -> int:
