@@ -49,7 +49,7 @@ def test_doctor_of_a_good_host(place: Place) -> None:
         place.configure(f'[admin]\nlisten = "127.0.0.1:{taken.getsockname()[1]}"\n')
         result = place.call("doctor")
     assert result.code == 10
-    assert "end the program that listens there" in result.out
+    assert "end what listens there" in result.out
 
 
 def test_fsck_of_a_new_ca(place: Place) -> None:

@@ -95,5 +95,6 @@ def opened(folder: Path) -> Iterator[Door]:
         with door.start() as program:
             yield door
             assert program.stop() == 0
-        assert [event for event in program.events if event["level"] == "error"] == []
+        faults = [event for event in program.events if event["level"] == "error"]
+        assert not faults, faults
         assert program.other == []

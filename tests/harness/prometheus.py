@@ -11,6 +11,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -76,6 +77,8 @@ class Prometheus:
             with urllib.request.urlopen(url, timeout=10) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as refused:
+            if refused.code == HTTPStatus.SERVICE_UNAVAILABLE:  # it starts
+                raise
             with refused:
                 raise AssertionError(f"{query}: {refused.read().decode()}") from None
 
