@@ -36,7 +36,7 @@ test: $(READY) $(CLIENTS_READY) ## Run all tests.
 	@$(PY) -m pytest -q $(PARALLEL)
 
 test-packaging: $(READY) $(CLIENTS_READY) binary ## Run the tests of what is installed: the one-file program on a bare Debian, as root.
-	@$(PY) -m pytest -q tests/packaging
+	@$(PY) -m pytest -q tests/packaging $(ARGS)
 
 check: lint cover ## Run all that CI demands: format, lint, types, import rules, and the tests with branch coverage.
 

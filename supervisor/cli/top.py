@@ -63,15 +63,17 @@ _TALL: Final = 60
 
 
 async def _live(source: Source) -> None:
-    """Draw until somebody quits; the terminal is then as it was before."""
+    """Draw until somebody quits; the terminal is then as it was before. Raises KeyboardInterrupt for that key."""
     console = Console(highlight=False, markup=False)
     screen = _Screen(console, source)
     with _keys() as descriptor, Live(console=console, screen=True, auto_refresh=False) as live:
         async with anyio.create_task_group() as group:
-            group.start_soon(screen.follow_size, live)
+            group.start_soon(screen.follow_signals, live, group.cancel_scope)
             if descriptor is not None:
                 group.start_soon(_until_quit, descriptor, group.cancel_scope)
             await screen.run(live)
+    if screen.interrupted:
+        raise KeyboardInterrupt
 
 
 class _Screen:
@@ -82,6 +84,7 @@ class _Screen:
         self._source = source
         self._look: Look | None = None
         self._fault = ""
+        self.interrupted = False
 
     async def run(self, live: Live) -> None:
         """Look and draw, for ever. Raises what the first look raises; later ones are tried again."""
@@ -95,10 +98,14 @@ class _Screen:
             self.draw(live)
             await anyio.sleep(self._look.again if self._look is not None else EVERY)
 
-    async def follow_size(self, live: Live) -> None:
-        """Draw when the terminal has another size."""
-        with anyio.open_signal_receiver(signal.SIGWINCH) as signals:
-            async for _ in signals:
+    async def follow_signals(self, live: Live, scope: anyio.CancelScope) -> None:
+        """Draw when the terminal has another size; end at the interrupt key."""
+        with anyio.open_signal_receiver(signal.SIGWINCH, signal.SIGINT) as signals:
+            async for number in signals:
+                if number == signal.SIGINT:
+                    self.interrupted = True
+                    scope.cancel()
+                    return
                 self.draw(live)
 
     def draw(self, live: Live) -> None:
