@@ -6,14 +6,13 @@ settings say is asked by the issue stage itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
-from stages.account import ACCOUNT_ID
+from stages.account import ACCOUNT_ID, Account
 from stages.errors import StoreUnavailable
 from stages.issue import OWN_FAULT_AFTER, Permits
 from stages.outcome import Reject, Retry
 from stages.session import Problem, Session
-from stages.store.batch import Reader
 from stages.store.records import Garbled
 from stages.store.store import Store
 from supervisor.acme.binding import credential_of
@@ -26,12 +25,13 @@ _AFTER_OUTAGE = 0.1
 class Entitlement:
     """What the issue stage asks first of all permissions; `then` is asked where it has no objection.
 
-    A session that no ACME account has made is not its business.
+    A session that no ACME account has made is not its business. `accounts` finds an account by its id, as it is or was
+    a second ago.
     """
 
-    def __init__(self, store: Store, then: Permits) -> None:
+    def __init__(self, store: Store, then: Permits, accounts: Callable[[str], Awaitable[Account | None]]) -> None:
         self._store = store
-        self._reader = Reader(store)
+        self._accounts = accounts
         self._then = then
 
     async def __call__(self, session: Session, methods: Mapping[str, tuple[str, ...]]) -> Retry | Reject | None:
@@ -41,7 +41,7 @@ class Entitlement:
 
     async def _refusal(self, session: Session) -> Retry | Reject | None:
         try:
-            account, _ = await self._reader.look(session.account, "")
+            account = await self._accounts(session.account)
             if account is None:
                 return Reject(Problem("unauthorized", "account: it is not on record any more"))
             bounds = bounds_of(account, await credential_of(self._store, account))

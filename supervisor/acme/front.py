@@ -16,6 +16,7 @@ import anyio
 import anyio.abc
 import structlog
 
+from stages.account import Account
 from stages.ca.issuer import Issuer
 from stages.ca.profiles import Profile
 from stages.store.batch import Reader
@@ -78,6 +79,7 @@ class Front:
         self._limits = reloader.settings, http_settings(reloader.settings)
         self._door: Door | None = None
         self._deliveries: Deliveries | None = None
+        self._recent: Recent | None = None
         self._stopping = anyio.Event()
         self._listeners = 0
         self._closed = anyio.Event()
@@ -159,7 +161,7 @@ class Front:
         waiter = Waiter()
         move: Callable[[Move], Awaitable[list[object]]] = committer.move
         reader, several = Reader(self._store), self._reloader.settings.store.one_of_several
-        recent = Recent(reader, time.monotonic, off=several)
+        recent = self._recent = Recent(reader, time.monotonic, off=several)
 
         def heard(move: Move) -> None:
             recent.heard(move)
@@ -190,9 +192,14 @@ class Front:
         )
         return waiter
 
+    async def account(self, id_: str) -> Account | None:
+        """The account with this id, as the door knows it; for the issue stage. Raises what `Recent.look` raises."""
+        assert self._recent is not None  # noqa: S101  stages run in a term only
+        return (await self._recent.look(id_, ""))[0]
+
     def leave(self) -> None:
         """The term is over."""
-        self._door = self._deliveries = None
+        self._door = self._deliveries = self._recent = None
 
     async def close(self) -> None:
         """Accept nothing more, and come back when what was in work is answered."""

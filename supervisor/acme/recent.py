@@ -3,8 +3,8 @@
 A client asks for its order again and again within a moment, and nearly all that happens to it meanwhile is committed by
 this very program. So the door follows the moves as they become durable, and reads only what it does not know. What
 another process does (the command line cancels a session, ends an account) is seen within `FRESH` seconds; whatever is
-moved is checked by the store against the record itself, and the issue stage reads the account afresh. Beside other
-supervisors on one store nothing is remembered. The door has one for each term.
+moved is checked by the store against the record itself. Beside other supervisors on one store nothing is remembered.
+There is one for each term; door and issue stage share it.
 """
 
 from __future__ import annotations

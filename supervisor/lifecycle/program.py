@@ -32,7 +32,7 @@ from supervisor.http.activation import Activation
 from supervisor.lifecycle import notify
 from supervisor.lifecycle.figures import Figures
 from supervisor.lifecycle.opening import open_store
-from supervisor.lifecycle.stage_set import make_stages
+from supervisor.lifecycle.stage_set import accounts_in, make_stages
 from supervisor.lifecycle.standing import Standing
 from supervisor.lifecycle.warned import Warned
 from supervisor.lifecycle.watch import Watch
@@ -164,7 +164,8 @@ class Program:
         own = build.own_addresses(reloader.settings)
         validators = Validators(build.validation(reloader.settings, own), None, time.time)
         reloader.follow(validators, own)
-        stages = make_stages(reloader, validators, self.issuer, committer, time.time, secrets.token_bytes)
+        accounts = self._front.account if self._front is not None else accounts_in(store)
+        stages = make_stages(reloader, validators, self.issuer, committer, accounts, time.time, secrets.token_bytes)
         committer.committed = self._told_to(committer)
         term = Term(store, lease, committer, stages, reloader.queue)
         self._term = reloader.term = term

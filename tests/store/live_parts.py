@@ -23,7 +23,7 @@ from supervisor.build import Domain
 from supervisor.config import load
 from supervisor.http.message import Request
 from supervisor.http.tls import ServerTls
-from supervisor.lifecycle.stage_set import make_stages
+from supervisor.lifecycle.stage_set import accounts_in, make_stages
 from supervisor.logs.setup import Logs
 from supervisor.pipeline.committer import Committer
 from supervisor.reload import Reloader
@@ -63,7 +63,13 @@ class Parts:
         self.validators = Validators(build.validation(settings, ()), None, time.time)
         self.reloader.follow(self.validators, ())
         stages = make_stages(
-            self.reloader, self.validators, issuer, self.committer, time.time, lambda count: b"0" * count
+            self.reloader,
+            self.validators,
+            issuer,
+            self.committer,
+            accounts_in(world.store),
+            time.time,
+            lambda count: b"0" * count,
         )
         self.stages: dict[State, Any] = dict(stages)
         self.term = Term(world.store, world.leases["A"], self.committer, stages, self.reloader.queue)

@@ -15,6 +15,7 @@ import anyio
 import anyio.lowlevel
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from stages.account import Account
 from stages.ca import hierarchy, keys
 from stages.ca.issuer import Issuer, make_issuer
 from stages.done import Done
@@ -131,6 +132,9 @@ class Front:
             await self.committer.move(self.first)
         return await self.committer.move(move)
 
+    async def _account(self, id_: str) -> Account | None:
+        return (await self.desk.recent.look(id_, ""))[0]
+
     async def _publish(self) -> None:
         self.published += 1
 
@@ -154,7 +158,7 @@ class Front:
         def domain() -> Domain:
             return self.domain
 
-        permits = Entitlement(self.world.store, _permits)
+        permits = Entitlement(self.world.store, _permits, self._account)
         stages: dict[State, Any] = {
             State.MAKECHALLENGE: MakeChallenge(lambda: domain().makechallenge, clock, os.urandom),
             State.TESTCHALLENGE: TestChallenge(

@@ -19,6 +19,7 @@ from stages.store.account_records import restriction_fields
 from stages.store.accounts import create_credential
 from supervisor.acme.entitlement import Entitlement
 from supervisor.acme.recent import FRESH
+from supervisor.lifecycle.stage_set import accounts_in
 from tests.harness.acme_moves import csr_for, session_of
 from tests.store.acme.client import signing_key
 from tests.store.acme.front import URLS, Client, Front, opened
@@ -137,7 +138,7 @@ async def test_order_of_an_account_that_was_lost(world: World, lost: str) -> Non
         account = URLS.account_id(client.kid)
         kid = (await world.redis.hget(world.keys.account(account), "eab")).decode()
         await world.redis.delete(world.keys.account(account) if lost == "account" else world.keys.credential(kid))
-        entitlement = Entitlement(world.store, _permitted)
+        entitlement = Entitlement(world.store, _permitted, accounts_in(world.store))
         refusal = await entitlement(await world.whole(session), {})
     assert isinstance(refusal, Reject)
     assert refusal.problem.kind == "unauthorized"
@@ -149,7 +150,7 @@ async def test_order_of_an_account_that_cannot_be_read(world: World) -> None:
         client = await front.client()
         session = session_of(await client.proven("a.example"))
         await world.redis.hset(world.keys.account(URLS.account_id(client.kid)), "names", "[")
-        refusal = await Entitlement(world.store, _permitted)(await world.whole(session), {})
+        refusal = await Entitlement(world.store, _permitted, accounts_in(world.store))(await world.whole(session), {})
     assert isinstance(refusal, Retry)
 
 
@@ -161,7 +162,7 @@ async def test_order_whose_account_is_asked_for_in_an_outage(world: World, monke
 
     monkeypatch.setattr(world.store, "script", away)
     session = Session(id="ab" * 32, created=NOW, live=True, state=State.ISSUE, account="A" * 22)
-    refusal = await Entitlement(world.store, _permitted)(session, {})
+    refusal = await Entitlement(world.store, _permitted, accounts_in(world.store))(session, {})
     assert isinstance(refusal, Retry)
     assert (refusal.after < 1, refusal.costs) == (True, False)
 
@@ -170,8 +171,8 @@ async def test_session_of_the_command_line_is_not_asked_about(world: World) -> N
     """What comes next decides, for a session without an account and for one whose account is none of ACME."""
     for account in ("", "somebody"):
         session = Session(id="ab" * 32, created=NOW, live=True, state=State.ISSUE, account=account)
-        assert await Entitlement(world.store, _permitted)(session, {}) is None
-        assert await Entitlement(world.store, _forbidden)(session, {}) is FORBIDDEN
+        assert await Entitlement(world.store, _permitted, accounts_in(world.store))(session, {}) is None
+        assert await Entitlement(world.store, _forbidden, accounts_in(world.store))(session, {}) is FORBIDDEN
 
 
 FORBIDDEN = Reject(Problem("caa", "no"))
