@@ -154,10 +154,10 @@ class Lookup:
             for question in waiting:
                 sock.send(question.encode(edns=self._edns))
             while waiting:
-                await anyio.wait_readable(sock)
                 try:
                     data = sock.recv(MOST_MESSAGE)
-                except BlockingIOError:  # a wake-up without data
+                except BlockingIOError:  # the answers mostly come together, so it is asked first
+                    await anyio.wait_readable(sock)
                     continue
                 try:
                     question = match(data, waiting)
