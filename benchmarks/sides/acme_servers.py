@@ -68,7 +68,7 @@ def ours(
     With `report` its doors are wrapped (`sides.timed`): it writes what its parts cost into that file when it ends.
     """
     http_port, port = free_port(), free_port()
-    directory = f"https://localhost:{port}/acme/directory"
+    directory = f"https://127.0.0.1:{port}/acme/directory"
     with dns("127.0.0.1", "127.0.0.1", free_port()) as resolver:
         config = make_authority(folder, _OURS.format(port=port, resolver=resolver) + more, http_port=http_port)
         if before is not None:
@@ -86,7 +86,7 @@ def ours(
 _OURS = """resolver = "{resolver}"
 [acme]
 listen = "127.0.0.1:{port}"
-url = "https://localhost:{port}"
+url = "https://127.0.0.1:{port}"
 """
 
 
