@@ -14,7 +14,7 @@ from typing import Final
 import zstandard
 
 _LAUNCHER: Final = Path(__file__).with_name("launcher")
-_SOURCES: Final = ("main.c", "place.c", "cache.c", "unpack.c")
+_SOURCES: Final = ("main.c", "place.c", "cache.c", "unpack.c", "fault.c")
 COMPILE: Final = (
     "gcc",
     "-std=gnu11",

@@ -26,7 +26,7 @@ extern const unsigned char payload_end[];
 extern const char program_id[];   /* "program-<version>-<digest of all of it>": the name of its folder in the cache */
 extern const char *const start[]; /* what is executed: a path in that folder, its options, a path, NULL */
 
-/* main.c: write "error: ..." to standard error and exit with `code`; `failed` adds the text of errno. */
+/* fault.c: write "error: ..." to standard error and exit with `code`; `failed` adds the text of errno. */
 _Noreturn void die(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 _Noreturn void failed(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

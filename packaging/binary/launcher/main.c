@@ -7,32 +7,9 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-_Noreturn void die(int code, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("error: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(code);
-}
-
-_Noreturn void failed(int code, const char *format, ...) {
-    const char *reason = strerror(errno);
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("error: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fprintf(stderr, ": %s\n", reason);
-    va_end(arguments);
-    exit(code);
-}
 
 /* `folder`/`path` as a new string. */
 static char *below(const char *folder, const char *path) {
