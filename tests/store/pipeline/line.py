@@ -288,6 +288,11 @@ class Line:
         """The next attempt that begins in this queue."""
         return await self.by_hand[state].next()
 
+    async def attempts(self, state: State, sessions: Sequence[str]) -> list[Attempt]:
+        """The next attempts in this queue, in the order of their sessions: two calls may claim one of them each."""
+        begun = {attempt.session.id: attempt for attempt in [await self.attempt(state) for _ in sessions]}
+        return [begun[session] for session in sessions]
+
     async def submit(self, number: int = 1, **fields: str) -> str:
         """A new session, pushed by another process; the committer hears of it."""
         session = await self.world.submit(number, **fields)

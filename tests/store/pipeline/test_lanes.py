@@ -18,7 +18,7 @@ async def test_two_calls_are_under_way_at_once_and_no_more(world: World) -> None
     """While one call is at the store, another is sent with what became ready meanwhile; what follows waits for one."""
     async with opened(world, {State.MAKECHALLENGE: made}, testchallenge=Settings(concurrency=3)) as line:
         sessions = [await line.submit(number) for number in (1, 2, 3)]
-        attempts = [await line.attempt(State.TESTCHALLENGE) for _ in sessions]
+        attempts = await line.attempts(State.TESTCHALLENGE, sessions)
         await line.at_rest()
         gates = []
         for attempt in attempts[:2]:
@@ -153,7 +153,7 @@ async def test_a_session_delayed_by_one_call_is_claimed_by_the_other_before_the_
         session = await line.submit(1)
         first = await line.attempt(State.MAKECHALLENGE)
         others = [await line.submit(number) for number in (2, 3)]
-        busy = [await line.attempt(State.MAKECHALLENGE) for _ in others]
+        busy = await line.attempts(State.MAKECHALLENGE, others)
         await line.at_rest()
         line.settings[State.MAKECHALLENGE].concurrency = 2
         reply = line.store.of(session, made=True)

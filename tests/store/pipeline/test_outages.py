@@ -115,7 +115,7 @@ async def test_one_lane_away_does_not_stop_the_other(world: World) -> None:
     """The program is unavailable until the last lane is back; what can be done meanwhile is done."""
     async with opened(world, {State.MAKECHALLENGE: made}, testchallenge=Settings(concurrency=3)) as line:
         first, second = await line.submit(1), await line.submit(2)
-        attempts = [await line.attempt(State.TESTCHALLENGE) for _ in range(2)]
+        attempts = await line.attempts(State.TESTCHALLENGE, [first, second])
         await line.at_rest()
         gate, again = line.store.of(first, made=False), line.store.of(first, made=False)
         attempts[0].says(WAITS)
@@ -139,7 +139,7 @@ async def test_both_lanes_away_are_one_outage(world: World) -> None:
     """It is said once that the store is lost, and once that it is back: when both lanes have their answers."""
     async with opened(world, {State.MAKECHALLENGE: made}, testchallenge=Settings(concurrency=3)) as line:
         sessions = [await line.submit(1), await line.submit(2)]
-        attempts = [await line.attempt(State.TESTCHALLENGE) for _ in sessions]
+        attempts = await line.attempts(State.TESTCHALLENGE, sessions)
         await line.at_rest()
         firsts = [line.store.of(session, made=True) for session in sessions]
         for gate, attempt in zip(firsts, attempts, strict=True):
@@ -165,7 +165,7 @@ async def test_resync_is_sent_while_nothing_else_is_under_way(world: World) -> N
     """What another call claims meanwhile would be taken for something that nobody holds."""
     async with opened(world, {State.MAKECHALLENGE: made}, testchallenge=Settings(concurrency=3)) as line:
         sessions = [await line.submit(1), await line.submit(2)]
-        attempts = [await line.attempt(State.TESTCHALLENGE) for _ in sessions]
+        attempts = await line.attempts(State.TESTCHALLENGE, sessions)
         await line.at_rest()
         gate = line.store.of(sessions[0], made=False)
         attempts[0].says(WAITS)
@@ -195,7 +195,7 @@ async def test_resync_counts_what_is_still_unsent_as_held(world: World) -> None:
     """An outcome that waits to be sent is not overtaken by the session's return to its queue."""
     async with opened(world, {State.MAKECHALLENGE: made}, testchallenge=Settings(concurrency=3)) as line:
         sessions = [await line.submit(1), await line.submit(2)]
-        attempts = [await line.attempt(State.TESTCHALLENGE) for _ in sessions]
+        attempts = await line.attempts(State.TESTCHALLENGE, sessions)
         await line.at_rest()
         gate, other = line.store.of(sessions[0], made=False), line.store.gate(lambda call: not call.moves, made=True)
         line.committer.wake()
@@ -221,8 +221,8 @@ async def test_resync_gives_back_a_session_whose_client_moves_meanwhile(world: W
     """A client's move that waits to be sent does not make a session held that was claimed unseen."""
     async with opened(world, {State.MAKECHALLENGE: made}, testchallenge=Settings(concurrency=3)) as line:
         session, other = await line.submit(1), await line.submit(2)
-        (await line.attempt(State.TESTCHALLENGE)).says(WAITS)
-        busy = await line.attempt(State.TESTCHALLENGE)
+        first, busy = await line.attempts(State.TESTCHALLENGE, [session, other])
+        first.says(WAITS)
         await line.at_rest()
         reply = line.store.of(other, made=True)
         busy.says(Advance())
@@ -372,7 +372,7 @@ async def test_a_failed_attempt_costs_nothing_while_the_store_is_away(world: Wor
     """The stage could not help it."""
     async with opened(world, {State.MAKECHALLENGE: made}) as line:
         session, other = await line.submit(1), await line.submit(2)
-        attempts = [await line.attempt(State.TESTCHALLENGE) for _ in range(2)]
+        attempts = await line.attempts(State.TESTCHALLENGE, [session, other])
         await line.at_rest()
         gate, again = line.store.of(session, made=False), line.store.of(session, made=False)
         attempts[0].says(WAITS)

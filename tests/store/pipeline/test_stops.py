@@ -17,7 +17,7 @@ async def test_a_stop_waits_for_what_is_at_work(world: World) -> None:
     """Quiet: nothing more is taken, what is at work ends and is committed, and then it is idle."""
     async with opened(world, {State.MAKECHALLENGE: made}) as line:
         first, second = await line.submit(1), await line.submit(2)
-        attempts = [await line.attempt(State.TESTCHALLENGE) for _ in range(2)]
+        attempts = await line.attempts(State.TESTCHALLENGE, [first, second])
         await line.at_rest()
         line.committer.quiet = True
         await line.submit(3)
