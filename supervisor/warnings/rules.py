@@ -129,8 +129,8 @@ def clock_jumped(facts: Facts, limits: Limits, before: Before) -> Sequence[Conce
         return []
     way = "forwards" if facts.jump > 0 else "backwards"
     text = (
-        f'the clock went {span(round(abs(facts.jump)))} {way}: see that it is right now (NTP), and read "Clock jumps" in'
-        " docs/operation.md"
+        f"the clock went {span(round(abs(facts.jump)))} {way}: see that it is right now (NTP), and read"
+        ' "Clock jumps" in docs/operation.md'
     )
     return [Concern("clock_jumped", Severity.ERROR, "", text, facts.now)]
 
