@@ -22,6 +22,7 @@ from stages.store.keys import QUEUES, Keys
 from stages.store.lease import Lease
 from stages.store.moves import Move
 from stages.store.records import Garbled, pairs, read_session
+from stages.store.wires import Wires
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -96,9 +97,11 @@ class Store:
         self.keys = Keys(settings.prefix)
         self.clock = clock
         self.redis: Redis = connect(settings)
+        self._wires = Wires(self.redis)
 
     async def aclose(self) -> None:
         """Close every connection."""
+        await self._wires.aclose()
         await self.redis.aclose()
 
     async def call(self, awaitable: Awaitable[Any]) -> Any:
@@ -121,7 +124,7 @@ class Store:
     async def _evalsha(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         timeout = self.settings.wait_aof_timeout
         if not timeout:
-            return await self.redis.evalsha(scripts.digest(name), len(keys), *keys, *args)
+            return await self._wires.call("EVALSHA", scripts.digest(name), len(keys), *keys, *args)
         pipe = self.redis.pipeline(transaction=False)
         pipe.evalsha(scripts.digest(name), len(keys), *keys, *args)
         pipe.execute_command("WAITAOF", 1, 0, timeout)
