@@ -122,6 +122,15 @@ def ahead(move: Move) -> Move:
     return [*move, True]
 
 
+def begun(move: Move, becomes: Session) -> Move:
+    """A `ready` or `finalize` whose mover would begin the stage at once, with the session as this move makes it.
+
+    The answer ["ok", "kept"] says that it may: the session is in flight here. With ["ok"] it stands in its queue, or is
+    worked on already.
+    """
+    return [*move, "".join(["1" if challenge.satisfied else "0" for challenge in becomes.challenges])]
+
+
 def moved(session: Session, moves: Iterable[Move]) -> Session | None:
     """The session as it is on record once these moves are made, in their order, but for `story` and `waiting`.
 

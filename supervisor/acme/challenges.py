@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from stages.session import Challenge, Session
+from stages.session import Challenge, ChallengeData, Session
 from stages.store import moves
 from supervisor.acme.desk import Asked, Desk, not_found, own_session
 from supervisor.acme.replies import json_response, read_again, retry_after, view
@@ -54,14 +54,21 @@ async def _ready(desk: Desk, session: Session, n: int) -> Session:
         data = session.challenges[n - 1].data
         if data.ready or not _is_open(desk, session, n):
             break
-        answer = await desk.move(moves.ready(session.id, n, data, replace(data, ready=int(desk.clock()))))
+        said = replace(data, ready=int(desk.clock()))
+        made = _with_data(session, n, said)
+        answer = await desk.move(moves.ready(session.id, n, data, said), None if _under_test(session) else made)
         if answer[0] == "ok":
-            return _with_ready(session, n, int(desk.clock()))
+            return made
         session = await read_again(desk, session)
     return session
 
 
-def _with_ready(session: Session, n: int, now: int) -> Session:
+def _under_test(session: Session) -> bool:
+    """Whether another challenge is being tested, or is to be: the session waits for no client then."""
+    return any(challenge.data.ready and not challenge.satisfied for challenge in session.challenges)
+
+
+def _with_data(session: Session, n: int, data: ChallengeData) -> Session:
     changed: list[Challenge] = list(session.challenges)
-    changed[n - 1] = replace(changed[n - 1], data=replace(changed[n - 1].data, ready=now))
+    changed[n - 1] = replace(changed[n - 1], data=data)
     return replace(session, challenges=tuple(changed))

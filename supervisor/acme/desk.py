@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -41,6 +41,13 @@ async def nothing() -> None:
     """Do nothing: the `published` of a door without a CRL."""
 
 
+class Mover(Protocol):
+    """Sends moves."""
+
+    def __call__(self, move: Move, becomes: Session | None = None) -> Awaitable[list[Any]]:
+        """Send one; its answer comes when it is on disk. `becomes`: as `Committer.move` says."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Desk:
     """What a handler works with.
@@ -66,7 +73,7 @@ class Desk:
     store: Store
     reader: Reader
     recent: Recent
-    mover: Callable[[Move], Awaitable[list[Any]]]
+    mover: Mover
     waiting: Waiter
     urls: Urls
     nonces: Nonces
@@ -79,8 +86,10 @@ class Desk:
     alternates: tuple[Issuer, ...] = ()
     published: Callable[[], Awaitable[None]] = nothing
 
-    async def move(self, move: Move) -> list[Any]:
+    async def move(self, move: Move, becomes: Session | None = None) -> list[Any]:
         """Make a move; its answer, ["ok", ...], ["changed"] or ["refused", why, ...], comes when it is on disk.
+
+        `becomes` is the session as this move makes it, where it brings a waiting session to its stage.
 
         Raises:
             StoreUnavailable: not within MOVE_WITHIN seconds; it may be made all the same, and can be repeated.
@@ -88,7 +97,7 @@ class Desk:
         """
         try:
             async with asyncio.timeout(MOVE_WITHIN):
-                answer = await self.mover(move)
+                answer = await self.mover(move, becomes)
         except TimeoutError:
             raise StoreUnavailable(f"store: a move was not durable within {MOVE_WITHIN:g} s") from None
         if answer[0] == "error":

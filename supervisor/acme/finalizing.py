@@ -79,11 +79,13 @@ async def _take(desk: Desk, session: Session, csr: CheckedCsr, profile: Profile)
     """Put the CSR and its intent on record; of several at once one is taken, and all get the order that it makes."""
     pem = csr_pem(csr.der)
     serial, intent = _intent(desk, session, csr, profile)
-    answer = await desk.move(moves.finalize(session.id, pem, csr.spki_sha256, serial, intent))
+    made = replace(session, csr=pem, serial=serial, intent=intent)
+    move = moves.finalize(session.id, pem, csr.spki_sha256, serial, intent)
+    answer = await desk.move(move, made if intent and not session.intent else None)
     if answer == ["refused", "blocked"]:
         raise AcmeProblem("badCSR", "public key: the key is on this CA's list of blocked keys")
     if answer[0] == "ok":
-        return replace(session, csr=pem)
+        return replace(session, csr=pem)  # the intent on record may be an earlier one
     session = await read_again(desk, session)
     status = view(desk).order_status(session)
     if status not in GOES_ON:

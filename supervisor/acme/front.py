@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import anyio
@@ -24,7 +24,7 @@ from stages.store.moves import Move
 from stages.store.store import Store
 from supervisor import build
 from supervisor.acme.delivery import Deliveries
-from supervisor.acme.desk import Desk
+from supervisor.acme.desk import Desk, Mover
 from supervisor.acme.door import Door
 from supervisor.acme.nonces import Nonces
 from supervisor.acme.own_certificate import FOLDER, OwnCertificate, keep_own_certificate, own_profile
@@ -159,7 +159,7 @@ class Front:
     def enter(self, committer: Committer) -> Waiter:
         """A term begins: the door of this committer; its `committed` moves are to be told to the waiter."""
         waiter = Waiter()
-        move: Callable[[Move], Awaitable[list[object]]] = committer.move
+        move: Mover = committer.move
         reader, several = Reader(self._store), self._reloader.settings.store.one_of_several
         recent = self._recent = Recent(reader, time.monotonic, off=several)
 

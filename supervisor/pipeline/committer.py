@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -28,12 +27,13 @@ from stages.store.store import GroupReply, Store
 from supervisor.meter import Meter
 from supervisor.pipeline.hold import Entry, Group, Hold, Slots
 from supervisor.pipeline.lane import LANES, Lane
+from supervisor.pipeline.outbox import Outbox
 from supervisor.pipeline.queues import PLACES, Queues
 
 log = structlog.get_logger()
 
-GROUP_LIMIT = 256
-"""Moves in one call at the most: bounds the time for which a script holds the server."""
+KEPT = ["ok", "kept"]
+"""The answer to a move that leaves its session in flight here, for the next stage."""
 
 
 class Committer:
@@ -52,10 +52,9 @@ class Committer:
         self.heard: Callable[[Move], None] | None = None  # of anybody, in the order in which they were made
         self.doubted: Callable[[Move], None] | None = None  # of anybody, that were not made
         self.counted: Callable[[list[int]], None] = lambda _: None  # told the queues' lengths whenever they are new
-        self._moves: deque[Entry] = deque()
+        self._outbox = Outbox()
         self._wake = asyncio.Event()
         self._calls = 0
-        self._flying: set[str] = set()  # what they are about
         self._away = 0  # lanes that wait for the store
         self._resync_due = self._resyncing = False
         self._lost_at = 0.0
@@ -82,7 +81,7 @@ class Committer:
         if hold is not None:
             del self.held[hold.session.id]
         self.meter.waits.sent(move, self.store.clock())
-        self._moves.append(Entry(move, hold=hold))
+        self._outbox.add(Entry(move, hold=hold))
         self._wake.set()
 
     def ahead(self, move: Move, hold: Hold, writes: Writes) -> bool:
@@ -96,17 +95,32 @@ class Committer:
             return False
         hold.session = advanced(hold.session, writes, state)
         self.meter.waits.went_ahead(PLACES[state])
-        self._moves.append(Entry(moves.ahead(move), hold=hold))
+        self._outbox.add(Entry(moves.ahead(move), hold=hold))
         self._wake.set()
         return True
 
-    def move(self, move: Move) -> Awaitable[list[Any]]:
-        """Send a move; await its answer, which comes after its writes are on disk."""
-        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+    def move(self, move: Move, becomes: Session | None = None) -> Awaitable[list[Any]]:
+        """Send a move; await its answer, which comes after its writes are on disk.
+
+        `becomes` is a waiting session as a client's `ready` or `finalize` makes it. If its stage can begin at once, as
+        in `ahead`, it begins while the move is on its way, and the session does not go through the queue.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Any]] = loop.create_future()
         self.meter.waits.sent(move, self.store.clock())
-        self._moves.append(Entry(move, future))
+        hold = None
+        if becomes is not None and self._can_begin(becomes):
+            hold = Hold(replace(becomes, waiting=0), loop.create_future())
+            move = moves.begun(move, becomes)
+        self._outbox.add(Entry(move, future, hold))
         self._wake.set()
+        if hold is not None:
+            self._begin(hold)
         return future
+
+    def _can_begin(self, session: Session) -> bool:
+        can = self.queues.can_begin(session.state) and session.id not in self.held
+        return can and self.available and not self.quiet
 
     async def reserve(self, session: str, serial: str, intent: str) -> tuple[str, str]:
         """Make an intent durable (law 3); the serial and intent on record come back, an earlier one if there was one.
@@ -120,9 +134,19 @@ class Committer:
             hold.session = replace(hold.session, serial=result[1], intent=result[2])
         return result[1], result[2]
 
+    async def on_disk(self, session: str) -> None:
+        """Wait until the client's move with which this session began here is on disk.
+
+        Raises moves.IllegalMove when it was not made, or not in that way.
+        """
+        if (hold := self.held.get(session)) is not None and hold.answered is not None:
+            await asyncio.shield(hold.answered)
+            if hold.void:
+                raise moves.IllegalMove("the session did not begin here")
+
     async def until_idle(self) -> None:
         """Wait until no session is held and everything that was added has been answered."""
-        while self.held or self._moves or self._calls:
+        while self.held or self._outbox or self._calls:
             self._settled = asyncio.Event()
             await self._settled.wait()
 
@@ -154,36 +178,26 @@ class Committer:
             self._calls -= 1
             self._settle(group, reply)
             self._settled.set()
-            if self._moves or self._resync_due:
+            if self._outbox or self._resync_due:
                 self._wake.set()
 
     def _next_group(self) -> Group | None:
         """What is ready to be sent, if anything is.
 
-        Two moves of one session are never under way at once, in one group they keep their order; a resync is sent while
-        nothing else is under way.
+        A resync is sent while nothing else is under way.
         """
         if self._calls and (self._resync_due or self._resyncing):
             return None
         self._resyncing = False
         if self._resync_due:
             self._resync_due, self._resyncing = False, True
-            leaving = [entry.move[1] for entry in self._moves if entry.future is None]
-            return Group([Entry(moves.resync([*self.held, *leaving]))], [])
-        entries: list[Entry] = []
-        later: list[Entry] = []
-        while self._moves and len(entries) < GROUP_LIMIT:
-            entry = self._moves.popleft()
-            (later if entry.move[1] in self._flying else entries).append(entry)
-        self._moves.extendleft(reversed(later))
+            return Group([Entry(moves.resync([*self.held, *self._outbox.leaving()]))], [])
+        entries = self._outbox.take()
         claims = self.queues.claims() if not self.quiet and (entries or self.queues.worth_a_claim()) else []
-        if not (entries or claims):
-            return None
-        self._flying.update([entry.move[1] for entry in entries])
-        return Group(entries, claims)
+        return Group(entries, claims) if entries or claims else None
 
     def _settle(self, group: Group, reply: GroupReply) -> None:
-        self._flying.difference_update([entry.move[1] for entry in group.entries if entry.move[0] != "resync"])
+        self._outbox.answered(group.entries)
         for entry, result in zip(group.entries, reply.results or (), strict=True):
             self._answered(entry, result)
         for fault in reply.garbled:
@@ -195,34 +209,47 @@ class Committer:
 
     def _answered(self, entry: Entry, result: list[Any]) -> None:
         move, future, hold = entry
-        if self.heard is not None and result[0] == "ok":
-            self.heard(move)
-        elif self.doubted is not None and result[0] != "ok":
-            self.doubted(move)
+        told = self.heard if result[0] == "ok" else self.doubted
+        if told is not None:
+            told(move)
         if future is not None:
             if self.committed is not None and (made := moves.made_with(move, result)):
                 self.committed(made)
             if not future.done():
                 future.set_result(result)
+            if hold is not None:
+                self._began(hold, kept=result == KEPT)
         elif result[0] != "ok":
             self._refused(move, hold, result)
         elif hold is not None:
             if self.committed is not None:
                 self.committed(move)
-            if len(result) == 1 and moves.is_ahead(move):
+            if moves.is_ahead(move) and result != KEPT:
                 self._drop(hold)
 
+    def _began(self, hold: Hold, *, kept: bool) -> None:
+        """The answer to a client's move with which a stage has begun."""
+        if not kept:
+            self._drop(hold)  # it stands in its queue, or its client may not move it
+        elif hold.void:
+            self._resync_due = True  # in flight here, and nobody has it
+        if hold.answered is not None:
+            hold.answered.set_result(None)
+
     def _hand_out(self, claimed: list[Session]) -> None:
-        now, waits = self.store.clock(), self.meter.waits
         for session in claimed:
-            waits.claimed(session.id, PLACES[session.state], now)
             if (before := self.held.get(session.id)) is not None:
                 self._drop(before)  # put back by a call of the other lane whose reply is still to come
             if self.quiet:
                 self.add(moves.release(session.id, session.state))
             else:
-                self.held[session.id] = hold = Hold(session)
-                self.queues.slots[session.state].take(hold)
+                self._begin(Hold(session))
+
+    def _begin(self, hold: Hold) -> None:
+        session = hold.session
+        self.meter.waits.claimed(session.id, PLACES[session.state], self.store.clock())
+        self.held[session.id] = hold
+        self.queues.slots[session.state].take(hold)
 
     def _drop(self, hold: Hold) -> None:
         """The session is in its queue again, or dead: what is being done for it here counts no more.
@@ -230,7 +257,7 @@ class Committer:
         Nor does what was done and is not sent yet: the session may be in flight here anew, in the same state.
         """
         hold.void = True
-        self._moves = deque(entry for entry in self._moves if entry.hold is not hold)
+        self._outbox.drop(hold)
         if self.held.get(hold.session.id) is hold:
             del self.held[hold.session.id]
 

@@ -17,18 +17,23 @@ class Hold:
     """A session that is at work here, as it is on record or will be when all that was sent for it is made.
 
     Attributes:
+        answered: done when the client's move with which it began has its answer; None where it was claimed.
         void: a move for it was not made as sent (its client moved first): what was done since is dropped.
     """
 
-    __slots__ = ("session", "void")
+    __slots__ = ("answered", "session", "void")
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, answered: asyncio.Future[None] | None = None) -> None:
         self.session = session
+        self.answered = answered
         self.void = False
 
 
 class Entry(NamedTuple):
-    """A move on its way: who awaits its answer, or the hold of the runner that sent it."""
+    """A move on its way: who awaits its answer, or the hold of the runner that sent it.
+
+    Both for a move of a client with which a stage may begin at once.
+    """
 
     move: Move
     future: asyncio.Future[list[Any]] | None = None

@@ -124,13 +124,13 @@ class Front:
         )
         self.door = Door(self.desk, lambda: 0.0)
 
-    async def _move(self, move: Move) -> list[Any]:
+    async def _move(self, move: Move, becomes: Session | None = None) -> list[Any]:
         self.moved.append(move)
         if move[0] in self.twice:
             await self.committer.move(move)
         if self.first and move[0] == self.first[0]:
             await self.committer.move(self.first)
-        return await self.committer.move(move)
+        return await self.committer.move(move, becomes)
 
     async def _account(self, id_: str) -> Account | None:
         return (await self.desk.recent.look(id_, ""))[0]

@@ -316,7 +316,7 @@ class Line:
         calls = -1
         while calls != len(self.store.calls):
             calls = len(self.store.calls)
-            await until(lambda: not (self.committer._moves or self.committer._calls))
+            await until(lambda: not (self.committer._outbox.entries or self.committer._calls))
             for _ in range(20):
                 await anyio.lowlevel.checkpoint()
 

@@ -138,7 +138,7 @@ async def test_no_session_goes_ahead_while_the_store_is_away(world: World) -> No
         await until(lambda: not line.available())
         attempt.says(MADE)
         await until(lambda: attempt.session.id not in line.committer.held)
-        assert [moves.is_ahead(entry.move) for entry in line.committer._moves] in ([], [False])
+        assert [moves.is_ahead(entry.move) for entry in line.committer._outbox.entries] in ([], [False])
 
 
 async def test_no_session_goes_ahead_when_the_program_is_stopping(world: World) -> None:

@@ -206,7 +206,7 @@ async def test_resync_counts_what_is_still_unsent_as_held(world: World) -> None:
         gate.lose()
         await until(lambda: line.committer._resync_due)
         await line.at_rest_but(other)
-        assert [entry.move[1] for entry in line.committer._moves] == [sessions[1]]
+        assert [entry.move[1] for entry in line.committer._outbox.entries] == [sessions[1]]
         other.open()
         await line.at_rest()
         (resync,) = [call for call in line.store.calls if call.words == ["resync"]]
@@ -294,7 +294,7 @@ async def test_who_waits_is_answered_truly(world: World, made_before: bool, agai
 
         async with anyio.create_task_group() as group:
             group.start_soon(ask)
-            await until(lambda: bool(line.committer._moves))
+            await until(lambda: bool(line.committer._outbox.entries))
             asked = [
                 line.committer.move(move)
                 for move in (

@@ -92,7 +92,7 @@ class Bench:
 
     def words(self) -> list[str]:
         """The moves that are to be sent."""
-        return [entry.move[0] for entry in self.committer._moves]
+        return [entry.move[0] for entry in self.committer._outbox.entries]
 
     async def gives(self, given: Session) -> asyncio.Future[Outcome]:
         """A session is claimed; the outcome of its attempt is the caller's to say."""

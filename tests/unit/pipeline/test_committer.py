@@ -11,7 +11,7 @@ from stages.outcome import Advance, Retry
 from stages.session import State
 from stages.store import moves
 from stages.store.records import Garbled
-from supervisor.pipeline.committer import GROUP_LIMIT
+from supervisor.pipeline.outbox import GROUP_LIMIT
 from tests.unit.pipeline.bench import NOW, Bench, opened, reply, session, settled
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ async def test_what_is_passed_over_keeps_its_place() -> None:
         assert [move[1] for move in second.moves] == [f"{2:064x}"]
         submits(bench, 3, 1)
         assert bench.committer._next_group() is not None
-        assert [move[1] for move in [entry.move for entry in bench.committer._moves]] == [f"{1:064x}"] * 3
+        assert [move[1] for move in [entry.move for entry in bench.committer._outbox.entries]] == [f"{1:064x}"] * 3
         bench.settle(first, reply([["ok"]]))
         assert len(bench.group().entries) == 3
 
@@ -215,7 +215,7 @@ async def test_a_refusal_is_logged_once_and_an_error_sets_aside() -> None:
             ("commit.refused", "not live"),
             ("commit.refused", "WRONGTYPE"),
         ]
-        assert [entry.move for entry in bench.committer._moves] == [moves.quarantine(session(2).id)]
+        assert [entry.move for entry in bench.committer._outbox.entries] == [moves.quarantine(session(2).id)]
         bench.settle(bench.group(), reply([["error", "WRONGTYPE"]]))
         assert bench.words() == []
 

@@ -30,8 +30,8 @@ async def end(bench: Bench, at_work: Session, outcome: Outcome | BaseException) 
     else:
         future.set_result(outcome)
     await settled()
-    entry = bench.committer._moves[-1]
-    assert len(bench.committer._moves) == 1
+    entry = bench.committer._outbox.entries[-1]
+    assert len(bench.committer._outbox.entries) == 1
     assert bench.runners[at_work.state].free() == 2
     return entry.move
 
@@ -162,7 +162,7 @@ async def test_a_stage_that_hangs_costs_an_attempt() -> None:
         with capture_logs() as logs:
             await times_out(bench, State.TESTCHALLENGE)
         assert [line["event"] for line in logs] == ["stage.timed_out", "stage.finished"]
-        (entry,) = bench.committer._moves
+        (entry,) = bench.committer._outbox.entries
         expected = Retry(8, "testchallenge took longer than 60 s", costs=True)
         assert moves.for_outcome(at_work, expected, NOW, KEEP) == entry.move
         following = await bench.gives(session(2, State.TESTCHALLENGE))
@@ -202,7 +202,7 @@ async def test_a_stage_that_answers_its_deadline_with_an_error_took_too_long() -
         with capture_logs() as logs:
             await times_out(bench, State.ISSUE)
         assert [line["event"] for line in logs] == ["stage.timed_out", "stage.finished"]
-        assert bench.committer._moves[-1].move[-1] == "issue took longer than 60 s"
+        assert bench.committer._outbox.entries[-1].move[-1] == "issue took longer than 60 s"
 
 
 async def test_a_session_is_not_given_to_a_worker_that_has_ended() -> None:
@@ -263,7 +263,7 @@ async def test_which_advances_go_ahead(state: State, scheduled: bool, ahead: boo
         outcome = await bench.gives(session(1, state, scheduled=scheduled))
         outcome.set_result(Advance())
         await settled()
-        (entry,) = bench.committer._moves
+        (entry,) = bench.committer._outbox.entries
         assert moves.is_ahead(entry.move) is ahead
         following = bench.attempts[tuple(State)[tuple(State).index(state) + 1]]
         assert [at_work.attempts for at_work, _ in following] == [0] * ahead

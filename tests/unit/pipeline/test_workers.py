@@ -94,7 +94,7 @@ class Walk:
     async def end_all(self) -> None:
         """Everything ends: each queue has as many workers as are wanted, all of them free, and nothing is held."""
         self.bench.committer.quiet = True
-        while self.under_way or any(self.bench.attempts.values()) or self.bench.committer._moves:
+        while self.under_way or any(self.bench.attempts.values()) or self.bench.committer._outbox.entries:
             for state in State:
                 self.end(state, 0, "retry")
             await settled()
@@ -106,7 +106,7 @@ class Walk:
         assert wanted == {state: runner.free() for state, runner in self.bench.runners.items()}
         assert self.bench.committer.held == {}
         assert set(self.bench.committer.queues.asked.values()) == {0}
-        assert self.bench.committer._flying == set()
+        assert self.bench.committer._outbox._flying == set()
 
 
 def tasks() -> list[asyncio.Task[Any]]:

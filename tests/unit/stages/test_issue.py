@@ -49,6 +49,10 @@ class Records:
             self.serial, self.intent = serial, intent
         return self.serial, self.intent
 
+    async def on_disk(self, session: str) -> None:
+        """What came with the CSR is there."""
+        assert session == "id"
+
 
 async def everything(_session: Session, _methods: Mapping[str, tuple[str, ...]]) -> Retry | Reject | None:
     """No owner of a name has anything against it."""
@@ -323,6 +327,24 @@ async def test_the_intent_is_durable_before_anything_is_signed() -> None:
 
     with pytest.raises(ConnectionError):
         await stage(Away())(issuing())
+
+
+async def test_an_intent_that_came_with_the_csr_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is not on disk yet, or never comes there, is not signed."""
+    told: list[str] = []
+
+    class OnItsWay(Records):
+        async def on_disk(self, session: str) -> None:
+            told.append(session)
+            raise ConnectionError
+
+    async def certify(*_: object, **__: object) -> None:
+        told.append("signed")
+
+    monkeypatch.setattr("stages.issue.certify", certify)
+    with pytest.raises(ConnectionError):
+        await stage(OnItsWay())(issuing(intent=intent_for(("a.example",), CSR)))
+    assert told == ["id"]
 
 
 @pytest.mark.parametrize("refusal", [Reject(Problem("caa", "forbidden")), Retry(10, "DNS is down", kind="dns")])

@@ -13,12 +13,28 @@ local function wake(session, session_key, state, waiting)
   end
 end
 
+-- Whether the mover may go on with a session at once, which waits and is to be worked on now: it is in flight here then,
+-- without the way through the list. `proven` is what the mover knows: '1' for each challenge in turn that is satisfied,
+-- '0' for another. It may begin where the record says the same: nobody else has worked on the session since.
+local function begin_here(session, session_key, waiting, count, proven)
+  if not proven or TOKEN == '' or not waiting or count ~= tostring(#proven) then return false end
+  if in_flight_here()[session] then return false end
+  for n = 1, #proven do
+    local satisfied = pcall_redis('HGET', challenge_key(session_key, n), 'satisfied') == 'True'
+    if satisfied ~= (string.sub(proven, n, n) == '1') then return false end
+  end
+  call('HDEL', session_key, 'waiting')
+  call('LPUSH', INFLIGHT, session)
+  flying[session] = true
+  return true
+end
+
 -- ready: the client says that challenge n can be tested.
--- op: {'ready', session, n, data as read, data to write}
--- Returns {'ok'}, {'changed'} when data is not as read (read again), or {'refused', why}.
+-- op: {'ready', session, n, data as read, data to write, where the mover would begin at once: what is proven (or nothing)}
+-- Returns {'ok'}, {'ok', 'kept'} (`begin_here`), {'changed'} when data is not as read (read again), or {'refused', why}.
 MOVES.ready = function(op)
   local session_key = PREFIX .. op[2]
-  local found = call('HMGET', session_key, 'live', 'state', 'waiting', 'story')
+  local found = call('HMGET', session_key, 'live', 'state', 'waiting', 'story', 'challenges')
   if found[1] ~= 'True' then return {'refused', 'not live'} end
   if found[2] ~= 'testchallenge' then return {'refused', 'state is another'} end
   local key = challenge_key(session_key, op[3])
@@ -27,17 +43,19 @@ MOVES.ready = function(op)
   if data ~= op[4] then return {'changed'} end
   call('HSET', key, 'data', op[5])
   call('HSET', session_key, 'story', story_with(found[4], NOW, 'challenge ' .. op[3] .. ' said to be ready'))
+  if begin_here(op[2], session_key, found[3], found[5], op[6]) then return KEPT end
   wake(op[2], session_key, found[2], found[3])
   return OK
 end
 
 -- finalize: the CSR arrives (RFC 8555 7.4), and with it the intent of its certificate, as `reserve` writes it.
--- op: {'finalize', session, csr (PEM), SHA-256 (hex) of its key or '', serial (hex) or '', intent (JSON) or ''}
--- Returns {'ok'} or {'refused', why}. The first CSR stays, and its intent: a session never has two serials. The key
+-- op: {'finalize', session, csr (PEM), SHA-256 (hex) of its key or '', serial (hex) or '', intent (JSON) or '',
+-- as in ready}
+-- Returns {'ok'}, {'ok', 'kept'} (`begin_here`) or {'refused', why}. The first CSR stays, and its intent: a session never has two serials. The key
 -- must not be one that was revoked as compromised.
 MOVES.finalize = function(op)
   local session_key = PREFIX .. op[2]
-  local found = call('HMGET', session_key, 'live', 'state', 'waiting', 'story', 'csr', 'intent')
+  local found = call('HMGET', session_key, 'live', 'state', 'waiting', 'story', 'csr', 'intent', 'challenges')
   if found[1] ~= 'True' then return {'refused', 'not live'} end
   if found[5] and found[5] ~= '' then
     if found[5] == op[3] then return OK end
@@ -47,13 +65,15 @@ MOVES.finalize = function(op)
   if op[4] and op[4] ~= '' and call('HEXISTS', PREFIX .. 'blocked-keys', op[4]) == 1 then
     return {'refused', 'blocked'}
   end
-  local story = story_with(found[4], NOW, 'finalized')
+  local story, proven = story_with(found[4], NOW, 'finalized'), op[7]
   if op[5] ~= '' and not found[6] then
     story = story_with(story, NOW, 'serial ' .. op[5] .. ' reserved')
     call('HSET', session_key, 'csr', op[3], 'serial', op[5], 'intent', op[6], 'story', story)
   else
+    proven = nil -- the mover does not know the intent on record
     call('HSET', session_key, 'csr', op[3], 'story', story)
   end
+  if begin_here(op[2], session_key, found[3], found[7], proven) then return KEPT end
   wake(op[2], session_key, found[2], found[3])
   return OK
 end
