@@ -52,8 +52,8 @@ class Reserves(Protocol):
         """Return the serial and intent on record: an earlier one if there was one."""
         ...
 
-    async def on_disk(self, session: str) -> None:
-        """Wait for an intent that came with the CSR, which may be on its way. Raises where it did not arrive."""
+    async def on_disk(self, session: str, intent: str) -> None:
+        """Wait for an intent that came with the CSR and may be on its way. Raises where it did not arrive."""
         ...
 
 
@@ -127,7 +127,7 @@ class Issue:
             raise Refused("invalidProfile", "profile", "there is no profile of that name any more")
         if session.intent:
             intent = Intent.from_json(session.intent)
-            await self._reserves.on_disk(session.id)
+            await self._reserves.on_disk(session.id, session.intent)
         else:
             intent = make_intent(session.names, csr, profile, self._issuer, now, self._random_bytes)
             _, recorded = await self._reserves.reserve(session.id, intent.serial, intent.to_json())

@@ -25,6 +25,7 @@ from stages.store.moves import Move
 from stages.store.records import Garbled, advanced
 from stages.store.store import GroupReply, Store
 from supervisor.meter import Meter
+from supervisor.pipeline.held import Held
 from supervisor.pipeline.hold import Entry, Group, Hold, Slots
 from supervisor.pipeline.lane import LANES, Lane
 from supervisor.pipeline.outbox import Outbox
@@ -46,13 +47,13 @@ class Committer:
         self.meter = meter if meter is not None else Meter()
         self.available = True
         self.quiet = False
-        self.held: dict[str, Hold] = {}
         self.queues = Queues()
+        self._outbox = Outbox()
+        self.held = Held(self._outbox, self.queues, self._given)
         self.committed: Callable[[Move], None] | None = None  # of stages, or with a client's
         self.heard: Callable[[Move], None] | None = None  # of anybody, in the order in which they were made
         self.doubted: Callable[[Move], None] | None = None  # of anybody, that were not made
         self.counted: Callable[[list[int]], None] = lambda _: None  # told the queues' lengths whenever they are new
-        self._outbox = Outbox()
         self._wake = asyncio.Event()
         self._calls = 0
         self._away = 0  # lanes that wait for the store
@@ -115,12 +116,16 @@ class Committer:
         self._outbox.add(Entry(move, future, hold))
         self._wake.set()
         if hold is not None:
-            self._begin(hold)
+            self.held.begin(hold)
         return future
 
     def _can_begin(self, session: Session) -> bool:
         can = self.queues.can_begin(session.state) and session.id not in self.held
         return can and self.available and not self.quiet
+
+    async def on_disk(self, session: str, intent: str) -> None:
+        """Wait for an intent that came with the client's CSR; as `Held.on_disk`."""
+        await self.held.on_disk(session, intent)
 
     async def reserve(self, session: str, serial: str, intent: str) -> tuple[str, str]:
         """Make an intent durable (law 3); the serial and intent on record come back, an earlier one if there was one.
@@ -133,16 +138,6 @@ class Committer:
         if (hold := self.held.get(session)) is not None:
             hold.session = replace(hold.session, serial=result[1], intent=result[2])
         return result[1], result[2]
-
-    async def on_disk(self, session: str) -> None:
-        """Wait until the client's move with which this session began here is on disk.
-
-        Raises moves.IllegalMove when it was not made, or not in that way.
-        """
-        if (hold := self.held.get(session)) is not None and hold.answered is not None:
-            await asyncio.shield(hold.answered)
-            if hold.void:
-                raise moves.IllegalMove("the session did not begin here")
 
     async def until_idle(self) -> None:
         """Wait until no session is held and everything that was added has been answered."""
@@ -225,12 +220,12 @@ class Committer:
             if self.committed is not None:
                 self.committed(move)
             if moves.is_ahead(move) and result != KEPT:
-                self._drop(hold)
+                self.held.drop(hold)
 
     def _began(self, hold: Hold, *, kept: bool) -> None:
         """The answer to a client's move with which a stage has begun."""
         if not kept:
-            self._drop(hold)  # it stands in its queue, or its client may not move it
+            self.held.drop(hold)  # it stands in its queue, or its client may not move it
         elif hold.void:
             self._resync_due = True  # in flight here, and nobody has it
         if hold.answered is not None:
@@ -239,27 +234,14 @@ class Committer:
     def _hand_out(self, claimed: list[Session]) -> None:
         for session in claimed:
             if (before := self.held.get(session.id)) is not None:
-                self._drop(before)  # put back by a call of the other lane whose reply is still to come
+                self.held.drop(before)  # put back by a call of the other lane whose reply is still to come
             if self.quiet:
                 self.add(moves.release(session.id, session.state))
             else:
-                self._begin(Hold(session))
+                self.held.begin(Hold(session))
 
-    def _begin(self, hold: Hold) -> None:
-        session = hold.session
+    def _given(self, session: Session) -> None:
         self.meter.waits.claimed(session.id, PLACES[session.state], self.store.clock())
-        self.held[session.id] = hold
-        self.queues.slots[session.state].take(hold)
-
-    def _drop(self, hold: Hold) -> None:
-        """The session is in its queue again, or dead: what is being done for it here counts no more.
-
-        Nor does what was done and is not sent yet: the session may be in flight here anew, in the same state.
-        """
-        hold.void = True
-        self._outbox.drop(hold)
-        if self.held.get(hold.session.id) is hold:
-            del self.held[hold.session.id]
 
     def _look_again(self) -> None:
         if left := self.queues.left():
@@ -276,7 +258,7 @@ class Committer:
         if hold is not None:
             if hold.void and result[0] == "refused":
                 return  # as was to be expected
-            self._drop(hold)
+            self.held.drop(hold)
         self.meter.store.refused += 1
         log.warning("commit.refused", session=move[1], move=move[0], why=str(result[1]))
         if result[0] == "error" and move[0] != "quarantine":

@@ -274,7 +274,7 @@ async def test_a_void_hold_says_nothing() -> None:
     async with opened() as bench:
         outcome = await bench.gives(session(1, State.ISSUE))
         hold = bench.committer.held[session(1).id]
-        bench.committer._drop(hold)
+        bench.committer.held.drop(hold)
         bench.runners[State.ISSUE].give_back(hold)
         outcome.set_result(Advance())
         await settled()
