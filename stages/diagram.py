@@ -39,7 +39,7 @@ _MIDDLE = """\
 
 _TAIL = """\
 A session that advances is kept in flight, without the way through the list, where its supervisor has a slot free for
-the next stage and nobody stands before it.
+the next stage and nobody stands before it. So is one that waited, when its ACME client says `ready` or sends its CSR.
 
 An outcome that is not in this table is a fault of the stage. It costs the session an attempt, as an exception or a
 time-out does, and the session is tried again later; after `max_attempts` it is rejected. A session in state done is
@@ -55,8 +55,8 @@ never rejected, since its certificate exists.
 | release | supervisor, at a stop | inflight | pending, to be taken next |
 | resync | supervisor, after a lost reply | inflight, but held by nobody | pending |
 | reserve | issue stage | inflight in issue | unchanged: serial and intent are on record |
-| ready | client | testchallenge, waiting or delayed | testchallenge, pending |
-| finalize | client | issue, waiting or delayed | issue, pending; serial and intent are on record |
+| ready | client | testchallenge, waiting or delayed | testchallenge, pending or inflight |
+| finalize | client | issue, waiting or delayed | issue, pending or inflight; serial and intent are on record |
 | deliver | client | done, waiting or delayed | done, pending |
 | cancel | client or operator | any place, not in done | rejected |
 | quarantine | supervisor | inflight, unreadable | `quarantine`, out of the machine |
