@@ -26,14 +26,16 @@ CRL_TYPE: Final = "application/pkix-crl"  # RFC 2585 4.2
 CERTIFICATE_TYPE: Final = "application/pkix-cert"  # RFC 2585 4.1
 CERTIFICATE_AGE: Final = 86_400
 """Seconds for which a copy of the issuer's certificate may be used unasked."""
+CRL_CACHING: Final = "no-cache"
+"""A copy may be kept, and asks whether it is the newest before it is used (RFC 9111 5.2.2.4): a revocation counts at
+once, also behind a cache. The answer is a 304 most of the time."""
 METHODS: Final = "GET, HEAD"
 
 
 class Crl(NamedTuple):
-    """A CRL as it is served. `next_update` is unix seconds; `tag` is the ETag."""
+    """A CRL as it is served; `tag` is its ETag."""
 
     der: bytes
-    next_update: int
     tag: str
 
 
@@ -61,14 +63,13 @@ class Publisher:
             return self.refuse(404, "there is nothing here")
         if request.method not in {"GET", "HEAD"}:
             return self.refuse(405, "it can only be read", headers=[("Allow", METHODS)])
-        now = int(self._clock())
         if what == "ca":
-            age = min(CERTIFICATE_AGE, max(0, self._issuer.not_after - now))
-            return _served(request, self._certificate, CERTIFICATE_TYPE, self._certificate_tag, age)
+            age = min(CERTIFICATE_AGE, max(0, self._issuer.not_after - int(self._clock())))
+            return _served(request, self._certificate, CERTIFICATE_TYPE, self._certificate_tag, f"max-age={age}")
         crl = await self._newest()
         if crl is None:
             return self.refuse(404, "there is no CRL yet")
-        return _served(request, crl.der, CRL_TYPE, crl.tag, max(0, crl.next_update - now))
+        return _served(request, crl.der, CRL_TYPE, crl.tag, CRL_CACHING)
 
     @staticmethod
     def refuse(
@@ -119,17 +120,16 @@ def _load(file: Path) -> Crl | str:
         data = file.read_bytes()
         crl = (x509.load_pem_x509_crl if data.startswith(b"-----") else x509.load_der_x509_crl)(data)
         number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-        after = crl.next_update_utc
         der = crl.public_bytes(Encoding.DER)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     except (ValueError, x509.DuplicateExtension, x509.ExtensionNotFound):
         return "it is no readable CRL with a number"
-    return Crl(der, int(after.timestamp()) if after else 0, f'"{number:x}"')
+    return Crl(der, f'"{number:x}"')
 
 
-def _served(request: Request, body: bytes, kind: str, tag: str, age: int) -> Response:
-    headers = [("Content-Type", kind), ("Cache-Control", f"max-age={age}"), ("ETag", tag)]
+def _served(request: Request, body: bytes, kind: str, tag: str, caching: str) -> Response:
+    headers = [("Content-Type", kind), ("Cache-Control", caching), ("ETag", tag)]
     if tag in request.headers.get("if-none-match", ""):  # RFC 9110 13.1.2
         return Response(304, headers=headers)
     return Response(200, body, headers)
