@@ -72,7 +72,12 @@ class Order:
         self.parts = ["pending"] * len(names)
         self.certificate = ""
         self.is_revoked = False
-        self.is_replaced = False
+        self.successors: list[Order] = []
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether an order that replaces its certificate came to something, or may do so."""
+        return any(order.status != "invalid" for order in self.successors)
 
 
 class Machine(RuleBasedStateMachine):
@@ -263,7 +268,8 @@ class Machine(RuleBasedStateMachine):
         leaf = x509.load_pem_x509_certificate(self.post(order.owner, order.certificate).response.body)
         made = self._ordered(by, order.names, replaces=renewal_id(leaf))
         assert isinstance(made, Order) == (by is order.owner and not order.is_replaced)
-        order.is_replaced |= isinstance(made, Order)
+        if isinstance(made, Order):
+            order.successors.append(made)
         return made
 
     @rule(order=orders, by=players)
