@@ -90,7 +90,7 @@ async def busy(line: Line) -> AsyncIterator[None]:
     gates = []
     for number in (901, 902):
         gates.append(line.store.of(sid(number), made=False))
-        line.committer.add(moves.deliver(sid(number), "sent"))
+        line.committer.move(moves.deliver(sid(number), "sent"))
         await gates[-1].reached()
     yield
     for gate in gates:

@@ -11,8 +11,8 @@ from stages.session import ChallengeData, Problem, State
 from stages.store import moves
 from supervisor.pipeline import lane as lanes
 from tests.store.pipeline.begun import KEPT, finalizes, proven, says_ready, waiting
-from tests.store.pipeline.line import READY, WAITS, made, opened
-from tests.store.world import CHALLENGE, KEEP, NOW, World
+from tests.store.pipeline.line import READY, WAITS, Settings, made, opened, until
+from tests.store.world import CHALLENGE, KEEP, NOW, World, sid
 
 pytestmark = pytest.mark.anyio
 
@@ -182,3 +182,48 @@ async def test_what_has_begun_with_a_move_that_was_not_made_goes_on(world: World
         assert await line.places(session.id) == ["waiting"]
         assert line.sent(session.id) == ["advance", "wait", "ready", "wait"]
         assert line.by_hand[State.TESTCHALLENGE].more() == 0
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=NAMES)
+async def test_a_session_that_a_claim_brings_is_worked_on_by_its_new_holder(world: World, outcome: Outcome) -> None:
+    """The client's move is not sent yet when the claim's reply comes: it is made, and nothing behind it."""
+    async with opened(world, MADE_FIRST, testchallenge=Settings(concurrency=12)) as line:
+        session = await waiting(line)
+        claim = line.store.gate(lambda call: State.TESTCHALLENGE in call.free, made=True)
+        await world.redis.hdel(session.id, "waiting")
+        await world.redis.lpush("pending-testchallenge", session.id)
+        line.committer.wake()
+        await claim.reached()
+        other = line.store.of(sid(901), made=False)
+        line.committer.move(moves.deliver(sid(901), "sent"))
+        await other.reached()
+        answer = says_ready(line, session)
+        void = await line.attempt(State.TESTCHALLENGE)
+        claim.open()
+        anew = await line.attempt(State.TESTCHALLENGE)
+        void.says(outcome)
+        assert await answer == ["ok"]
+        other.open()
+        await line.at_rest()
+        assert line.committer.held[session.id].session == anew.session
+        anew.says(WAITS)
+        again = await line.attempt(State.TESTCHALLENGE)
+        assert again.session.challenges[0].data == READY
+        await line.at_rest()
+        assert line.sent(session.id) == ["advance", "wait", "ready", "wait"]
+        assert await line.places(session.id) == ["inflight:A"]
+        assert line.warnings() == []
+
+
+async def test_what_has_begun_for_workers_that_have_just_ended_goes_back(world: World) -> None:
+    """Nobody is there to take it: the session is on its queue, behind its client's move."""
+    async with opened(world, MADE_FIRST) as line:
+        session = await waiting(line)
+        line.scope.cancel()
+        await until(lambda: all(slot.done() for slot in line.runners[State.TESTCHALLENGE]._idle))
+        assert await says_ready(line, session) == KEPT
+        line.committer.quiet = True
+        await line.committer.until_idle()
+        assert line.sent(session.id) == ["advance", "wait", "ready", "release"]
+        assert await line.places(session.id) == ["pending-testchallenge"]
+        assert line.warnings() == []
