@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import anyio
 import pytest
 
 from stages.outcome import Advance, Outcome, Reject, Retry, Wait
@@ -11,7 +12,7 @@ from stages.session import ChallengeData, Problem, State
 from stages.store import moves
 from supervisor.pipeline import lane as lanes
 from tests.store.pipeline.begun import KEPT, finalizes, proven, says_ready, waiting
-from tests.store.pipeline.line import READY, WAITS, Settings, made, opened, until
+from tests.store.pipeline.line import PATIENCE, READY, WAITS, Settings, made, opened, until
 from tests.store.world import CHALLENGE, KEEP, NOW, World, sid
 
 pytestmark = pytest.mark.anyio
@@ -202,7 +203,8 @@ async def test_a_session_that_a_claim_brings_is_worked_on_by_its_new_holder(worl
         claim.open()
         anew = await line.attempt(State.TESTCHALLENGE)
         void.says(outcome)
-        assert await answer == ["ok"]
+        with anyio.fail_after(PATIENCE):
+            assert await answer == ["ok"]
         other.open()
         await line.at_rest()
         assert line.committer.held[session.id].session == anew.session
