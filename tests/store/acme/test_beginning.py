@@ -129,6 +129,7 @@ async def test_nothing_is_signed_before_its_intent_is_on_disk(
         gate = door.gate("finalize", made=held_back == "reply")
         door.asks(client.finalize(order, csr_for(["a.example"])))
         await door.others_rest(gate)
+        assert list(door.front.committer.held) == [session_of(order)]  # its stage has begun
         if goes_away:
             door.scope.cancel()
         await door.others_rest(gate)
