@@ -186,7 +186,7 @@ class Committer:
         self._resyncing = False
         if self._resync_due:
             self._resync_due, self._resyncing = False, True
-            return Group([Entry(moves.resync([*self.held, *self._outbox.leaving()]))], [])
+            return Group([Entry(moves.resync(self._outbox.in_flight(self.held)))], [])
         entries = self._outbox.take()
         claims = self.queues.claims() if not self.quiet and (entries or self.queues.worth_a_claim()) else []
         return Group(entries, claims) if entries or claims else None

@@ -39,6 +39,11 @@ class Entry(NamedTuple):
     future: asyncio.Future[list[Any]] | None = None
     hold: Hold | None = None
 
+    @property
+    def begins(self) -> bool:
+        """Whether a stage has begun with it."""
+        return self.hold is not None and self.future is not None
+
 
 class Group(NamedTuple):
     """One call: its moves and its claims."""

@@ -1,6 +1,7 @@
 """What is to be sent: moves in the order in which they were made. For the committer only.
 
-Two moves of one session are never under way at once, in different calls; in one they keep their order.
+Two moves of one session are never under way at once, in different calls; in one they keep their order. What a stage
+says that began with its client's move is sent once that move has its answer.
 """
 
 from __future__ import annotations
@@ -32,9 +33,13 @@ class Outbox:
         """What can be sent now; it is under way until `answered`."""
         taken: list[Entry] = []
         later: list[Entry] = []
+        barred = set(self._flying)
         while self.entries and len(taken) < GROUP_LIMIT:
             entry = self.entries.popleft()
-            (later if entry.move[1] in self._flying else taken).append(entry)
+            session = entry.move[1]
+            (later if session in barred else taken).append(entry)
+            if entry.begins:
+                barred.add(session)
         self.entries.extendleft(reversed(later))
         self._flying.update([entry.move[1] for entry in taken])
         return taken
@@ -47,6 +52,15 @@ class Outbox:
         """What was done with this hold is not to be sent; what somebody waits for is."""
         self.entries = deque(entry for entry in self.entries if entry.hold is not hold or entry.future is not None)
 
-    def leaving(self) -> list[str]:
-        """Sessions that leave this supervisor with a move that is not sent yet."""
-        return [entry.move[1] for entry in self.entries if entry.future is None]
+    def in_flight(self, held: Iterable[str]) -> list[str]:
+        """Sessions that are in flight here as far as is known, while nothing is under way.
+
+        That are those `held` and those that leave with a move to be sent, but for one whose stage has begun with a move
+        that is to be sent: it waits for its client, unless a reply was lost.
+        """
+        first: dict[str, Entry] = {}
+        for entry in self.entries:
+            if entry.hold is not None or entry.future is None:
+                first.setdefault(entry.move[1], entry)
+        leaving = [session for session, entry in first.items() if entry.future is None]
+        return leaving + [session for session in held if session not in first]
