@@ -132,7 +132,7 @@ async def _power_goes(ca: Scene, line: Cable, chance: random.Random) -> None:
     ca.program.signal(signal.SIGSTOP)  # it must not bring its store back
     ca.kill_store()
     ca.kill()
-    await ca.store.redis.connection_pool.disconnect()
+    await ca.store.aclose()
 
 
 async def _work(ca: Scene, seconds: float) -> None:

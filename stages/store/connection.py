@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from ssl import SSLCertVerificationError
-from typing import Any
+from typing import Any, TypeVar
 
 import hiredis
 import msgspec
@@ -21,6 +21,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from stages.errors import LeaseLost, Refused, StoreUnavailable
+
+_Error = TypeVar("_Error", bound=BaseException)
 
 MINIMUM = (7, 0)
 """Redis 7.0 brought what the scripts use; every Valkey has it."""
@@ -101,11 +103,11 @@ def translated() -> Iterator[None]:
         yield
     except exceptions.NoScriptError:
         raise
-    except exceptions.AuthenticationError as error:
-        why = f"the store refuses this user with the password of store.password_file: {error}"
-        raise Refused("config", "store.username", why) from None
     except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
-        if (distrust := _distrust(error)) and distrust.verify_code not in _PASSING:
+        if refusal := _behind(error, exceptions.AuthenticationError):
+            why = f"the store refuses this user with the password of store.password_file: {refusal}"
+            raise Refused("config", "store.username", why) from None
+        if (distrust := _behind(error, SSLCertVerificationError)) and distrust.verify_code not in _PASSING:
             why = f"the server's certificate is not trusted: {distrust.verify_message}"
             raise Refused("config", "store.tls_ca_file", why) from None
         raise StoreUnavailable(f"store: {type(error).__name__}: {error}") from error
@@ -145,8 +147,8 @@ _PASSING = (9, 10)
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED: the server's to mend, no setting of ours is wrong."""
 
 
-def _distrust(error: BaseException | None) -> SSLCertVerificationError | None:
-    """The failed check of a certificate behind a connection's error."""
-    while error is not None and not isinstance(error, SSLCertVerificationError):
+def _behind(error: BaseException | None, kind: type[_Error]) -> _Error | None:
+    """The error of this kind behind a connection's error, or itself: on a unix socket redis-py wraps what AUTH says."""
+    while error is not None and not isinstance(error, kind):
         error = error.__cause__ or error.__context__
     return error

@@ -100,9 +100,11 @@ class Store:
         self._wires = Wires(self.redis)
 
     async def aclose(self) -> None:
-        """Close every connection."""
-        await self._wires.aclose()
-        await self.redis.aclose()
+        """Close every connection; calls under way end with StoreUnavailable, later ones connect anew."""
+        try:
+            await self._wires.aclose()
+        finally:
+            await self.redis.aclose()
 
     async def call(self, awaitable: Awaitable[Any]) -> Any:
         """Await a redis-py call under the call deadline, its errors translated."""
