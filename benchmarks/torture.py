@@ -30,7 +30,7 @@ from benchmarks.figures import CannotRun  # noqa: E402  as above
 from benchmarks.torturing.report import Report, Setting, write  # noqa: E402  as above
 from benchmarks.torturing.scene import Breach  # noqa: E402  as above
 
-FORMS = ("steps", "load", "store", "power", "freeze")
+FORMS = ("steps", "load", "door", "store", "power", "freeze")
 ROOM = 500 << 20
 """Bytes that the forms may need."""
 

@@ -34,7 +34,7 @@ class Kind(NamedTuple):
     """A kind of client. Without `scheduled` it says "ready", brings its CSR late and thanks for its certificate.
 
     One that `orders` has an account, and its moves are those of the front door: its session begins with its challenges,
-    and the CSR brings its intent, another one each time that it is sent.
+    and the CSR brings its intent, another one each time that it is sent. Those of form `door` come by the door itself.
     """
 
     names: tuple[str, ...]
@@ -51,6 +51,8 @@ KINDS: Final = {
     "late": Kind((GOOD,), scheduled=False, end="retired"),
     "acme": Kind((GOOD, ALSO_GOOD), scheduled=False, end="retired", orders=True),
     "bad": Kind((BAD,), scheduled=False, end="rejected"),
+    "door": Kind((GOOD, ALSO_GOOD), scheduled=False, end="retired"),
+    "given up": Kind((GOOD, ALSO_GOOD), scheduled=False, end="rejected"),
 }
 MIX: Final = ("plain",) * 4 + ("several", "flaky", "slow", "slow", "late", "acme", "acme", "bad")
 ACCOUNT: Final = "A" * 22

@@ -11,14 +11,14 @@ GOOD, BAD, FLAKY, SLOW, ALSO_GOOD = (f"127.0.0.{n}" for n in range(1, 6))
 
 
 class Peer:
-    """`hold` keeps the slow one from answering at all; `slow` is its delay in seconds."""
+    """`hold` keeps the slow one from answering at all; `slow` is its delay in seconds; `thumbprint` is all clients'."""
 
     def __init__(self, thumbprint: str) -> None:
         self.port = 0
         self.slow = 0.5
         self.hold = False
         self.asked = 0
-        self._thumbprint = thumbprint
+        self.thumbprint = thumbprint
         self._dropped: set[str] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -45,7 +45,7 @@ class Peer:
         if address == FLAKY and token not in self._dropped:
             self._dropped.add(token)
             return ""
-        return f"{token}.{self._thumbprint}"
+        return f"{token}.{self.thumbprint}"
 
 
 @asynccontextmanager
