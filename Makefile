@@ -64,11 +64,12 @@ soak: $(READY) ## Ten minutes of mixed load, kills, stops and reloads; then the 
 run: $(READY) ## Run the supervisor with ./config.toml; `ca-supervisor init` comes first.
 	@$(VENV)/bin/ca-supervisor run
 
-lock: $(READY) ## Bring requirements/*.txt to the newest versions that pyproject.toml allows.
+lock: $(READY) ## Bring all requirements.txt to the newest versions that pyproject.toml allows.
 	@$(LOCK) --upgrade -o requirements/run.txt pyproject.toml
 	@$(LOCK) --upgrade --extra dev -c requirements/run.txt -o requirements/dev.txt pyproject.toml
 	@$(LOCK) --upgrade -o requirements/clients.txt requirements/clients.in
 	@$(LOCK) --upgrade -o requirements/binary.txt requirements/binary.in
+	@$(LOCK) --upgrade --no-header --no-annotate -o benchmarks/requirements.txt benchmarks/requirements.in
 
 binary: dist/ca-supervisor ## Build dist/ca-supervisor: the program and all it needs, Python too, in one executable file.
 
