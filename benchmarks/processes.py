@@ -45,7 +45,9 @@ def run(command: list[str]) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         raise CannotRun(f"{' '.join(command[1:4])} did not end within {LIMIT:g} s") from None
     if done.returncode:
-        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
+        # The frame of an exception group is not what it said.
+        lines = [line for line in done.stderr.splitlines() if line.strip(" |+-")]
+        last = lines[-1].strip(" |") if lines else "it said nothing"
         raise CannotRun(f"{' '.join(command[1:4])} ended with {done.returncode}: {last}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
