@@ -33,21 +33,22 @@ class Fifo:
         """Every whole line that was read so far."""
         return [json.loads(line) for line in self._text.rpartition(b"\n")[0].splitlines()]
 
-    def read(self) -> bool:
-        """Read what is there; False at the end."""
+    def read(self) -> None:
+        """Read what is there; nothing while no writer has opened it, and nothing after the last has closed it."""
         try:
             while got := os.read(self._fd, 1 << 20):
                 self._text += got
         except BlockingIOError:
-            return True
-        return False
+            return
 
     async def until(self, enough: Callable[[list[dict[str, Any]]], bool]) -> None:
         """Read until the lines are enough; AssertionError when they are not in time."""
         deadline = time.monotonic() + 30
-        while self.read() and not enough(self.lines()):
+        self.read()
+        while not enough(self.lines()):
             assert time.monotonic() < deadline, self.lines()[-20:]
             await anyio.sleep(0.02)
+            self.read()
 
     def close(self) -> None:
         """Stop reading for good."""
