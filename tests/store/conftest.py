@@ -11,6 +11,7 @@ import anyio.from_thread
 import pytest
 
 from supervisor.embedded import embedded_store
+from tests.harness.valkey import Valkey
 from tests.store.world import World, new_world
 
 
@@ -18,12 +19,13 @@ from tests.store.world import World, new_world
 def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server with `appendfsync always`, for all tests of the run.
 
-    STORE_UNDER_TEST names another one (unix://), which is emptied: any Redis from 7.0 on has to pass.
+    STORE_UNDER_TEST names another program than our Valkey: any Redis from 7.0 on has to pass.
     """
-    if other := os.environ.get("STORE_UNDER_TEST"):
-        yield other
-        return
     data_dir = tmp_path_factory.mktemp("store")
+    if program := os.environ.get("STORE_UNDER_TEST"):
+        with Valkey(data_dir, program) as server:
+            yield server.url
+        return
     with (
         anyio.from_thread.start_blocking_portal("asyncio") as portal,
         portal.wrap_async_context_manager(embedded_store(data_dir)) as store,
