@@ -2,7 +2,8 @@
 
 `for_outcome` is what the runner uses; the others are made by stages (`reserve`), by clients (`submit`, `ready`,
 `finalize`, `deliver`, `cancel`), by the operator (`revoke`) and by the committer (`release`, `resync`, `quarantine`).
-`stages.store.account_moves` has those of accounts and their orders.
+`stages.store.account_moves` has those of accounts and their orders; `stages.store.following` says what a move makes of
+a session.
 """
 
 from __future__ import annotations
@@ -10,19 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias, assert_never
 
-from msgspec.structs import replace
-
 from stages.outcome import Advance, CertificateRecord, Outcome, Reject, Retry, Wait, Writes
 from stages.session import SCHEMA, ChallengeData, Problem, Session, State
-from stages.store.records import (
-    advanced,
-    challenge_fields,
-    decode_data,
-    encode_data,
-    encode_problem,
-    pairs,
-    read_challenge,
-)
+from stages.store.records import challenge_fields, encode_data, encode_problem
 from stages.transitions import TRANSITIONS, Outcomes
 
 Move: TypeAlias = list[Any]
@@ -36,9 +27,6 @@ _SAID: dict[type[Outcome], Outcomes] = {
 }
 
 _AHEAD_LENGTH = 9
-
-FOLLOWED = frozenset({"advance", "wait", "ready", "finalize"})
-"""The moves of which `moved` knows what they make of a session."""
 
 
 class IllegalMove(Exception):  # noqa: N818  a fault of a stage, answered by a retry that costs an attempt
@@ -129,39 +117,6 @@ def begun(move: Move, becomes: Session) -> Move:
     worked on already.
     """
     return [*move, "".join(["1" if challenge.satisfied else "0" for challenge in becomes.challenges])]
-
-
-def moved(session: Session, moves: Iterable[Move]) -> Session | None:
-    """The session as it is on record once these moves are made, in their order, but for `story` and `waiting`.
-
-    None where they are others than FOLLOWED. What else was done to it since it was read is not seen: where that
-    matters, read it again.
-    """
-    for move in moves:
-        match move[0]:
-            case "advance":
-                state, fields, challenges, certificate = State(move[3]), *move[4:7]
-            case "wait":
-                state, fields, challenges, certificate = State(move[2]), *move[4:6], False
-            case "ready":
-                session = _ready(session, move[2], move[4])
-                continue
-            case "finalize":
-                session = replace(session, csr=move[2], serial=move[4], intent=move[5])
-                continue
-            case _:
-                return None
-        read = tuple([read_challenge(session.id, n, pairs(flat)) for n, flat in challenges])
-        session = advanced(session, Writes(fields=pairs(fields), challenges=read), state)
-        if certificate:
-            session = replace(session, serial=certificate[0])
-    return session
-
-
-def _ready(session: Session, n: int, data: str) -> Session:
-    challenges = list(session.challenges)
-    challenges[n - 1] = replace(challenges[n - 1], data=decode_data(data))
-    return replace(session, challenges=tuple(challenges))
 
 
 def is_ahead(move: Move) -> bool:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from stages.session import Challenge, ChallengeData, Session
 from stages.store import moves
+from stages.store.following import moved
 from supervisor.acme.desk import Asked, Desk, not_found, own_session
 from supervisor.acme.replies import json_response, read_again, retry_after, view
 from supervisor.http.message import Response
@@ -33,7 +34,7 @@ async def challenge(desk: Desk, asked: Asked) -> Response:
                 session = await watch.until(
                     lambda: read_again(desk, session),
                     lambda found: not _is_open(desk, found, n),
-                    lambda made: moves.moved(session, made),
+                    lambda made: moved(session, made),
                 )
     found = session.challenges[n - 1]
     shown = view(desk).challenge(session, found)

@@ -17,6 +17,7 @@ from stages.ca.profiles import Profile
 from stages.errors import Refused
 from stages.session import Session
 from stages.store import moves
+from stages.store.following import moved
 from supervisor.acme.desk import Asked, Desk, own_session
 from supervisor.acme.jose.encoding import from_base64url
 from supervisor.acme.problems import AcmeProblem
@@ -43,7 +44,7 @@ async def finalize(desk: Desk, asked: Asked) -> Response:
             session = await watch.until(
                 lambda: read_again(desk, session),
                 lambda found: not _is_processing(desk, found),
-                lambda made: moves.moved(session, made),
+                lambda made: moved(session, made),
             )
     return order_response(desk, session)
 

@@ -15,9 +15,9 @@ from typing import Final, TypeAlias, TypeVar
 
 from stages.account import Account
 from stages.session import Delivery, Session
-from stages.store import moves
 from stages.store.batch import Reader
 from stages.store.certificates import Certificate, certificate_of
+from stages.store.following import FOLLOWED, moved
 from stages.store.moves import Move
 from stages.store.records import pairs
 
@@ -93,12 +93,12 @@ class Recent:
         if kind in _OF_ONE_SESSION:
             self._sessions.pop(id_, None)
             return
-        if kind not in moves.FOLLOWED:
+        if kind not in FOLLOWED:
             # An account has changed, and its orders with it, or nobody knows what was made: all is read again.
             self.forget()
         elif known is not None:
             again = kind == "finalize" and known[1].csr  # the first one's intent stays on record
-            after = None if again else moves.moved(known[1], [move])
+            after = None if again else moved(known[1], [move])
             if after is None:
                 del self._sessions[id_]
             else:

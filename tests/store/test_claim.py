@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from stages.outcome import Advance, CertificateRecord, Reject, Retry, Wait, Writes
 from stages.session import ChallengeData, Delivery, Problem, State
 from stages.store import moves
+from stages.store.following import moved
 from stages.store.records import advanced
 from stages.store.store import Claim
 from tests.store.world import CHALLENGE, KEEP, NOW, World, diff, places, sid
@@ -250,7 +251,7 @@ async def test_moves_tell_what_they_made(world: World) -> None:
     advance = moves.for_outcome(session, Advance(Writes(fields=fields, certificate=record)), NOW, KEEP)
     wait = moves.for_outcome(replace(session, state=State.DONE), Wait(NOW + 9), NOW, KEEP)
     assert (await world.group(moves.ahead(advance), wait)).results == [["ok", "kept"], ["ok"]]
-    told = moves.moved(replace(session, serial="", intent=""), [advance, wait])
+    told = moved(replace(session, serial="", intent=""), [advance, wait])
     assert told is not None
     found = await world.whole(session.id)
     assert replace(found, story=session.story, waiting=0) == replace(told, intent=session.intent)
@@ -260,7 +261,7 @@ async def test_moves_that_end_a_session_tell_nothing(world: World) -> None:
     """After a rejection or a retry the record is to be read."""
     session = await world.reach(State.TESTCHALLENGE)
     for outcome in (Retry(9, "later"), Reject(Problem("dns", "no"))):
-        assert moves.moved(session, [moves.for_outcome(session, outcome, NOW, KEEP)]) is None
+        assert moved(session, [moves.for_outcome(session, outcome, NOW, KEEP)]) is None
 
 
 async def stage_fields(world: World, session: str) -> set[str]:

@@ -10,6 +10,7 @@ import pytest
 from stages.outcome import Advance
 from stages.session import Session, State
 from stages.store import moves
+from stages.store.following import moved
 from supervisor.acme.waiting import Waiter
 
 
@@ -111,5 +112,5 @@ async def test_what_only_counts_as_made_is_read(lost: bool, found: State) -> Non
     with waiter.watch("a", 20) as watch:
         waiter.heard(moves.resync([]) if lost else moves.release("a", State.ISSUE))
         waiter.notify(moves.for_outcome(session, Advance(), 1, 1))
-        told = await watch.until(read, lambda _: True, lambda made: moves.moved(session, made))
+        told = await watch.until(read, lambda _: True, lambda made: moved(session, made))
     assert told.state is found
