@@ -1,7 +1,7 @@
 """Turns the bytes of one connection into requests and refusals, in their order. No sockets; for `protocol` only.
 
-llhttp (through httptools) does the grammar of RFC 9112, strictly; what is checked here are sizes, and the rules that it
-leaves to the server. After a refusal nothing more is read: where the next request would begin is not known.
+llhttp (through httptools) does the grammar of RFC 9112, strictly; sizes are checked here, and `head` has the rules that
+llhttp leaves to the server. After a refusal nothing more is read: where the next request would begin is not known.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Final
 import httptools
 import msgspec
 
+from supervisor.http.head import check_fields, has_body, read_target, too_large
 from supervisor.http.message import Request
 from supervisor.http.settings import HttpSettings
 
-CHUNKED: Final = "chunked"
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
 
 
@@ -110,7 +110,7 @@ class Reader:
             self.refuse(431, f"the header fields are longer than {limits.max_head} bytes together")
 
     def _too_large(self) -> None:
-        self.refuse(413, f"the body is longer than {self._limits.max_body} bytes")
+        self.refuse(*too_large(self._limits.max_body))
 
     def _start(self) -> None:
         self._target = b""
@@ -164,10 +164,17 @@ class Reader:
         self._method = self._parser.get_method().decode("ascii")
         if version not in _VERSIONS:
             self.refuse(505, "the server speaks HTTP/1.1 and HTTP/1.0")
-        elif not self._read_target():
+            return
+        target = read_target(self._target, self._method)
+        if target is None:
             self.refuse(400, "the request's target is not a path or a URL (RFC 9112 3.2)")
-        else:
-            self._check_fields(self._headers)
+            return
+        self._path, self._query = target
+        refusal = check_fields(self._headers, self._limits.max_body, old=self._old)
+        if refusal is not None:
+            self.refuse(*refusal)
+        elif "expect" in self._headers and not self._old:
+            self.wants_continue = has_body(self._headers)
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -200,50 +207,6 @@ class Reader:
         if not self._keep:
             self.end()
         self._start()
-
-    def _read_target(self) -> bool:
-        """Take path and query from the origin form or the absolute form (RFC 9112 3.2); False for what is neither."""
-        target = self._target
-        if not target.isascii() or b"#" in target:
-            return False
-        text = target.decode("ascii")
-        if not text.startswith("/"):
-            scheme, separator, rest = text.partition("://")
-            if text == "*" and self._method == "OPTIONS":
-                self._path = text
-                return True
-            if not separator or scheme.lower() not in {"http", "https"}:
-                return False
-            authority, slash, rest = rest.partition("/")
-            if "?" in authority:
-                return False
-            text = slash + rest or "/"
-        self._path, _, self._query = text.partition("?")
-        return True
-
-    def _check_fields(self, headers: dict[str, str]) -> None:
-        host = headers.get("host")
-        if (host is None and not self._old) or (host is not None and "," in host):
-            self.refuse(400, "Host: there must be one (RFC 9112 3.2)")
-            return
-        coding, length = headers.get("transfer-encoding"), headers.get("content-length", "0")
-        if coding is not None:
-            if self._old:
-                self.refuse(400, "Transfer-Encoding: HTTP/1.0 has none (RFC 9112 6.1)")
-                return
-            if coding.lower() != CHUNKED:
-                self.refuse(501, "Transfer-Encoding: only chunked is understood (RFC 9112 6.1)")
-                return
-        elif int(length) > self._limits.max_body:
-            self._too_large()
-            return
-        expectation = headers.get("expect")
-        if expectation is None or self._old:
-            return
-        if expectation.lower() != "100-continue":
-            self.refuse(417, "Expect: only 100-continue is understood (RFC 9110 10.1.1)")
-        else:
-            self.wants_continue = coding is not None or length != "0"
 
 
 @lru_cache(maxsize=256)
