@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from stages.ca.issuer import Issuer, load_issuer, make_issuer, read_certificates
+from stages.ca.issuer import Issuer, load_issuer, make_issuer
 from stages.ca.key_policy import KeyPolicy
+from stages.ca.pem import read_certificates
 from stages.ca.profiles import Profile, check_profile
 from stages.challenges import CaaSettings, ValidationSettings
 from stages.done import DoneSettings

@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from stages.ca.issuer import public_bytes
 from stages.ca.key_policy import KeyPolicy
 from stages.ca.pem import pem_block
+from stages.ca.spki import public_bytes
 from stages.errors import Refused
 from stages.names import parse_name
 

@@ -12,9 +12,10 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from stages.ca.chain import check_chain
 from stages.ca.constraints import name_constraints
-from stages.ca.issuer import check_chain, parse_certificates
 from stages.ca.keys import SigningKey, require_deterministic, sign_with
+from stages.ca.pem import parse_certificates
 from stages.ca.serial import new_serial
 from stages.errors import Refused
 

@@ -7,23 +7,19 @@ is `slow`.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from stages.ca.chain import check_chain, is_self_issued, signed_by
 from stages.ca.constraints import why_outside
-from stages.ca.files import read_file
-from stages.ca.keys import SigningKey, check_signing_key, load, require_deterministic
+from stages.ca.keys import SigningKey, load, require_deterministic
+from stages.ca.pem import pem, read_certificates
+from stages.ca.spki import spki_sha256
 from stages.errors import Refused
 from stages.names import parse_name
 
@@ -146,7 +142,7 @@ def load_issuer(
         pool += [(file, certificate) for certificate in read_certificates(file)]
     chain = [own]
     while not is_self_issued(chain[-1]):
-        found = next((entry for entry in pool if _signed_by(chain[-1], entry[1])), None)
+        found = next((entry for entry in pool if signed_by(chain[-1], entry[1])), None)
         if found is None:
             break
         pool.remove(found)
@@ -157,97 +153,3 @@ def load_issuer(
     key = load(key_file, passphrase)
     require_deterministic(key, str(key_file))
     return make_issuer(key, chain, now, issuer_id=issuer_id, where=str(cert_file))
-
-
-def check_chain(key: SigningKey, chain: Sequence[x509.Certificate], now: int, where: str) -> None:
-    """Check a CA certificate and those above it (RFC 5280 6.1) and the key.
-
-    Raises Refused("config", where, ...).
-    """
-    check_signing_key(key, where)
-    try:
-        certified = public_bytes(chain[0].public_key())
-    except (ValueError, UnsupportedAlgorithm):
-        raise Refused("config", where, "the certificate's key is of no supported type") from None
-    if certified != public_bytes(key.public_key()):
-        raise Refused("config", where, "the certificate is for another key than the private key given")
-    moment = datetime.fromtimestamp(now, UTC)
-    for depth, certificate in enumerate(chain):
-        which = "the certificate" if depth == 0 else f"certificate {depth} above it"
-        _check_ca(certificate, depth, which, where)
-        if moment < certificate.not_valid_before_utc:
-            raise Refused(
-                "config",
-                where,
-                f"{which} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M:%S}Z",
-            )
-        if moment > certificate.not_valid_after_utc:
-            raise Refused("config", where, f"{which} expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M:%S}Z")
-    for lower, upper in pairwise(chain):
-        if not _signed_by(lower, upper):
-            raise Refused("config", where, "the chain is broken: a certificate is not signed by the one above it")
-    if is_self_issued(chain[-1]) and not _signed_by(chain[-1], chain[-1]):
-        raise Refused("config", where, "the root's own signature is wrong")
-
-
-def _check_ca(certificate: x509.Certificate, depth: int, which: str, where: str) -> None:
-    try:
-        extensions = certificate.extensions
-        basic = extensions.get_extension_for_class(x509.BasicConstraints).value
-        usage = extensions.get_extension_for_class(x509.KeyUsage).value
-    except (ValueError, x509.DuplicateExtension):
-        raise Refused("config", where, f"{which} has extensions that cannot be read") from None
-    except x509.ExtensionNotFound:
-        raise Refused(
-            "config", where, f"{which} is no CA certificate: basicConstraints or keyUsage is missing"
-        ) from None
-    if not basic.ca:
-        raise Refused("config", where, f"{which} is no CA certificate: basicConstraints says CA:FALSE")
-    if not usage.key_cert_sign:
-        raise Refused("config", where, f"{which} may not sign certificates: keyUsage lacks keyCertSign")
-    # RFC 5280 4.2.1.9: the number of intermediate certificates that may follow; `depth` of them do.
-    if basic.path_length is not None and basic.path_length < depth:
-        raise Refused(
-            "config", where, f"{which} allows {basic.path_length} CA certificates below it, there are {depth}"
-        )
-
-
-def read_certificates(file: Path) -> list[x509.Certificate]:
-    """Every certificate of a PEM file, at least one; raises Refused("config", file, ...)."""
-    return parse_certificates(read_file(file), str(file))
-
-
-def parse_certificates(data: bytes, where: str) -> list[x509.Certificate]:
-    """Every certificate of a PEM text, at least one; raises Refused("config", where, ...)."""
-    try:
-        return x509.load_pem_x509_certificates(data)
-    except (ValueError, x509.InvalidVersion):
-        raise Refused("config", where, "it holds no readable PEM certificate") from None
-
-
-def is_self_issued(certificate: x509.Certificate) -> bool:
-    """Whether subject and issuer are the same: a root."""
-    return certificate.subject == certificate.issuer
-
-
-def spki_sha256(certificate: x509.Certificate) -> str:
-    """Lower-case hex SHA-256 of the SubjectPublicKeyInfo."""
-    return hashlib.sha256(public_bytes(certificate.public_key())).hexdigest()
-
-
-def public_bytes(key: CertificatePublicKeyTypes) -> bytes:
-    """The DER SubjectPublicKeyInfo."""
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-def pem(certificate: x509.Certificate) -> str:
-    """One PEM block, ending in a newline."""
-    return certificate.public_bytes(Encoding.PEM).decode("ascii")
-
-
-def _signed_by(lower: x509.Certificate, upper: x509.Certificate) -> bool:
-    try:
-        lower.verify_directly_issued_by(upper)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True

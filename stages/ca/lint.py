@@ -19,8 +19,9 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import verification
 
 from stages.ca.intent import Intent
-from stages.ca.issuer import Issuer, public_bytes
+from stages.ca.issuer import Issuer
 from stages.ca.profiles import EXTENDED_KEY_USAGES
+from stages.ca.spki import public_bytes
 from stages.errors import Refused
 
 USAGE_ATTRIBUTES: Final = {
@@ -41,7 +42,7 @@ LEAF_POLICY: Final = verification.ExtensionPolicy.webpki_defaults_ee().may_be_pr
 ISSUER_POLICY: Final = verification.ExtensionPolicy.permit_all().require_present(
     x509.BasicConstraints, verification.Criticality.AGNOSTIC, None
 )
-"""The issuer was checked when it was loaded (`issuer.check_chain`)."""
+"""The issuer was checked when it was loaded (`chain.check_chain`)."""
 
 UNREADABLE: Final = (
     ValueError,

@@ -14,7 +14,8 @@ from typing import Final
 import anyio
 from msgspec.structs import replace
 
-from stages.ca.issuer import read_certificates, spki_sha256
+from stages.ca.pem import read_certificates
+from stages.ca.spki import spki_sha256
 from stages.store.dumping import Dumped, dump
 from stages.store.loading import check_whole
 from stages.store.store import Store

@@ -10,8 +10,9 @@ import click
 
 from stages.ca.files import MAX_FILE_BYTES, write_new
 from stages.ca.hierarchy import accept_intermediate, create_intermediate, create_root, intermediate_csr
-from stages.ca.issuer import Issuer, pem
+from stages.ca.issuer import Issuer
 from stages.ca.keys import KeyType, generate, load, require_deterministic, save
+from stages.ca.pem import pem
 from stages.errors import Refused
 from supervisor.build import issuer, read_secret
 from supervisor.cli import output

@@ -13,11 +13,12 @@ from typing import Final
 import click
 from cryptography import x509
 
+from stages.ca.chain import check_chain
 from stages.ca.constraints import EVERY_IP
 from stages.ca.files import write_new
 from stages.ca.hierarchy import create_intermediate
-from stages.ca.issuer import check_chain, pem, read_certificates
 from stages.ca.keys import KeyType, generate, load, save
+from stages.ca.pem import pem, read_certificates
 from stages.errors import Refused
 from supervisor.build import issuer, read_secret
 from supervisor.cli import output

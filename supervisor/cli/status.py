@@ -9,7 +9,7 @@ import anyio
 import click
 import msgspec
 
-from stages.ca.issuer import read_certificates
+from stages.ca.pem import read_certificates
 from stages.errors import Refused
 from stages.session import Session
 from stages.store.health import StoreCheck, check_store

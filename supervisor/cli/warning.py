@@ -10,7 +10,7 @@ import anyio
 import click
 from cryptography import x509
 
-from stages.ca.issuer import read_certificates
+from stages.ca.pem import read_certificates
 from stages.errors import Refused
 from stages.store.store import Store
 from supervisor.acme.own_certificate import FOLDER

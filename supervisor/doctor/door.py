@@ -16,7 +16,7 @@ import anyio
 from anyio import to_thread
 from cryptography import x509
 
-from stages.ca.issuer import read_certificates
+from stages.ca.pem import read_certificates
 from stages.errors import Refused
 from supervisor import build
 from supervisor.config import Settings

@@ -15,7 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from stages.ca.issuer import is_self_issued, read_certificates
+from stages.ca.chain import is_self_issued
+from stages.ca.pem import read_certificates
 from stages.errors import Refused
 from supervisor.config import Settings
 from supervisor.overview.parts import Authority, CrlNow, Tree

@@ -15,7 +15,7 @@ from typing import Final
 import anyio
 import msgspec
 
-from stages.ca.issuer import read_certificates
+from stages.ca.pem import read_certificates
 from stages.errors import Refused, StoreUnavailable
 from stages.store.counting import Stock, count_stock
 from stages.store.store import Store

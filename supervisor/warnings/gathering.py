@@ -16,7 +16,7 @@ import anyio
 import msgspec
 from cryptography import x509
 
-from stages.ca.issuer import read_certificates
+from stages.ca.pem import read_certificates
 from stages.errors import Refused, StoreUnavailable
 from stages.store.certificates import count_revoked
 from stages.store.clocks import Clocks, differs, tick

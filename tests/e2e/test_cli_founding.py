@@ -13,8 +13,8 @@ import pytest
 from cryptography import x509
 
 from stages.ca.hierarchy import create_intermediate, create_root
-from stages.ca.issuer import pem
 from stages.ca.keys import SigningKey, generate, load
+from stages.ca.pem import pem
 from supervisor.cli import COMMANDS
 from tests.e2e.command import ROOT, Place, as_process
 from tests.unit.ca.making import random_from

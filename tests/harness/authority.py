@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from stages.ca import hierarchy, keys
-from stages.ca.issuer import pem
+from stages.ca.pem import pem
 
 YEAR = 365 * 86400
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stages.ca.crl import build_crl, crl_pem
-from stages.ca.issuer import pem
+from stages.ca.pem import pem
 from stages.store.connection import StoreSettings
 from stages.store.counting import count_stock
 from stages.store.store import Store

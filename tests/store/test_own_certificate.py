@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 
 from stages.ca import hierarchy, keys
 from stages.ca.intent import Intent
-from stages.ca.issuer import Issuer, make_issuer, pem
+from stages.ca.issuer import Issuer, make_issuer
+from stages.ca.pem import pem
 from stages.ca.profiles import Profile
 from stages.errors import Refused, StoreUnavailable
 from stages.store import moves

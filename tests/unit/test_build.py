@@ -9,7 +9,8 @@ import pytest
 
 from stages.ca import keys
 from stages.ca.hierarchy import create_intermediate, create_root
-from stages.ca.issuer import Issuer, pem
+from stages.ca.issuer import Issuer
+from stages.ca.pem import pem
 from stages.errors import Refused
 from supervisor.acme.publishing import Publisher
 from supervisor.build import Domain, alternates, own_addresses

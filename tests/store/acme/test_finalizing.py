@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from stages.ca.issuer import spki_sha256
+from stages.ca.spki import spki_sha256
 from stages.store import moves
 from tests.harness.acme_moves import ES256, Answer, csr_for
 from tests.store.acme.front import URLS, Client, opened

@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from stages.ca.certificate import sign
 from stages.ca.hierarchy import accept_intermediate, create_intermediate, create_root, intermediate_csr
 from stages.ca.intent import make_intent
-from stages.ca.issuer import Issuer, load_issuer, make_issuer, pem
+from stages.ca.issuer import Issuer, load_issuer, make_issuer
 from stages.ca.keys import generate, save
 from stages.ca.lint import lint
+from stages.ca.pem import pem
 from stages.errors import Refused
 from tests.unit.ca.making import NOW, PROFILE, YEAR, checked, issuer, key, random_from, root, second_key
 

@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
 
-from stages.ca.issuer import public_bytes
 from stages.ca.keys import KeyType, generate, load, require_deterministic, save
+from stages.ca.spki import public_bytes
 from stages.errors import Refused
 from tests.unit.ca.making import key
 

@@ -5,7 +5,7 @@ import pytest
 from cryptography import x509
 
 from stages.ca import hierarchy, keys
-from stages.ca.issuer import pem
+from stages.ca.pem import pem
 from supervisor.config import load
 from supervisor.overview.parts import Authority
 from supervisor.overview.tree import Files, read_tree
