@@ -1,13 +1,12 @@
-"""Listens and keeps the connections: addresses, TLS, the cap, and the end in order. It never owns signals.
+"""Serves and keeps the connections: TLS, the cap, and the end in order. It never owns signals.
 
-`supervisor.acme` and what starts it use `serve`. Sockets are accepted here and not by the event loop's own server: a
-connection counts from its first byte on, TLS handshake included, and gets the certificate that is in place by then.
+`supervisor.acme` and what starts it use `serve`. Connections are made here and not by the event loop's own server: one
+counts from its first byte on, TLS handshake included, and gets the certificate that is in place by then.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ import anyio
 import structlog
 from anyio.abc import TaskStatus
 
-from stages.errors import Refused
+from supervisor.http.listening import Listening, address_text, bound, listen
 from supervisor.http.message import Handler, Request, Response
 from supervisor.http.protocol import Connection, OnRefused
 from supervisor.http.settings import HttpSettings
@@ -26,14 +25,8 @@ from supervisor.meter import ServerMeter
 
 log = structlog.get_logger()
 
-BACKLOG: Final = 1024
 REFUSED_AT_ONCE: Final = 64
 """Connections beyond the cap that are told so; further ones are closed unheard."""
-_BATCH: Final = 64
-"""Connections accepted in one go, so that those which are there get their turn."""
-_AGAIN: Final = 0.5
-"""Seconds until the next try when the system has no room for a connection."""
-_NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _LAST: Final = 0.5
 """Seconds that the last answers and TLS goodbyes have once nothing is in work any more."""
 _FIRST: Final = 1.0
@@ -65,59 +58,20 @@ async def serve(  # noqa: PLR0913  a program's listener has so many parts, and a
     Raises Refused("config", `setting`, ...) when an address cannot be listened on.
     """
     server = _Server(handler, settings, on_refused, tls, meter if meter is not None else ServerMeter())
-    sockets = await _listen(addresses, setting)
+    sockets = await listen(addresses, setting)
+    listening = Listening(sockets, server)
     try:
-        server.accept_from(sockets)
-        bound = [_bound(sock) for sock in sockets]
-        log.info("http.listening", listen=[_text(*address) for address in bound], tls=tls is not None)
-        task_status.started(bound)
+        listening.start()
+        at = [bound(sock) for sock in sockets]
+        log.info("http.listening", listen=[address_text(*address) for address in at], tls=tls is not None)
+        task_status.started(at)
         await stopping.wait()
-        server.stop_accepting()
+        listening.stop()
         await server.wind_up()
     finally:
-        server.stop_accepting()
+        listening.stop()
         with anyio.CancelScope(shield=True):
             await server.end()
-
-
-async def _listen(addresses: Sequence[tuple[str, int] | socket.socket], setting: str) -> list[socket.socket]:
-    opened: list[socket.socket] = []
-    loop = asyncio.get_running_loop()
-    for wanted in addresses:
-        if isinstance(wanted, socket.socket):
-            opened.append(wanted)
-            continue
-        host, port = wanted
-        try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-            for family, kind, protocol, _, address in dict.fromkeys(found):
-                sock = socket.socket(family, kind, protocol)
-                opened.append(sock)
-                sock.setblocking(False)  # noqa: FBT003  the socket's own signature
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    # 0.0.0.0 and [::] can then both be listened on.
-                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                sock.bind(address)
-                sock.listen(BACKLOG)
-        except (OSError, OverflowError, UnicodeError) as fault:
-            for sock in opened:
-                sock.close()
-            why = getattr(fault, "strerror", None) or "it is no address and port"
-            raise Refused("config", setting, f"{_text(host, port)} cannot be listened on: {why}") from None
-    return opened
-
-
-def _bound(sock: socket.socket) -> tuple[str, int]:
-    """Where it listens; a unix socket has a path and no port."""
-    name = sock.getsockname()
-    return (name, 0) if sock.family == socket.AF_UNIX else name[:2]
-
-
-def _text(host: str, port: int) -> str:
-    if not port:
-        return f"unix:{host}"
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class _Server:
@@ -139,28 +93,14 @@ class _Server:
         self.stopping = False
         self._tls = tls
         self._loop = asyncio.get_running_loop()
-        self._sockets: list[socket.socket] = []
         self._connections: set[Connection] = set()
         self._opening: dict[asyncio.Task[None], tuple[socket.socket, Connection]] = {}
         self._changed = asyncio.Event()
         self._full = False
 
-    def accept_from(self, sockets: list[socket.socket]) -> None:
-        """Take connections from these."""
-        self._sockets = sockets
-        for sock in sockets:
-            self._loop.add_reader(sock.fileno(), self._accept, sock)
-
-    def stop_accepting(self) -> None:
-        """Take none any more."""
-        self.stopping = True
-        for sock in self._sockets:
-            self._loop.remove_reader(sock.fileno())
-            sock.close()
-        self._sockets = []
-
     async def wind_up(self) -> None:
         """Let what is in work come to its end, for `grace` seconds; the rest has nothing to wait for."""
+        self.stopping = True
         grace = self.settings().grace
         for connection in tuple(self._connections):
             if connection.served:
@@ -183,6 +123,7 @@ class _Server:
 
     async def end(self) -> None:
         """End whatever is left, and come back when nothing is."""
+        self.stopping = True
         for sock, _ in self._opening.values():
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
@@ -201,7 +142,7 @@ class _Server:
         self._connections.discard(connection)
         self._meter.open = len(self._connections)
         if self._full and len(self._connections) < self.settings().connections:
-            self._full = False
+            self.room()
         self._changed.set()
 
     def changed(self) -> None:
@@ -212,32 +153,23 @@ class _Server:
         self._changed.clear()
         await self._changed.wait()
 
-    def _accept(self, listening: socket.socket) -> None:
-        for _ in range(_BATCH):
-            try:
-                sock, _ = listening.accept()
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as fault:
-                if fault.errno in _NO_ROOM:
-                    self._tell_full(f"the system has no room for a connection: {fault.strerror}")
-                    self._loop.remove_reader(listening.fileno())
-                    self._loop.call_later(_AGAIN, self._accept_again, listening)
-                    return
-                continue  # the client has gone already
-            self._take(sock)
+    def no_room(self, why: str) -> None:
+        """There is none for a connection: warn, once for each time that it becomes so."""
+        if not self._full:
+            self._full = True
+            log.warning("http.full", why=why)
 
-    def _accept_again(self, listening: socket.socket) -> None:
-        if listening in self._sockets:
-            self._full = False
-            self._loop.add_reader(listening.fileno(), self._accept, listening)
+    def room(self) -> None:
+        """There may be room again."""
+        self._full = False
 
-    def _take(self, sock: socket.socket) -> None:
+    def take(self, sock: socket.socket) -> None:
+        """A connection has been accepted: serve it, answer 503 above the cap, and close it unheard far above."""
         most, now = self.settings().connections, len(self._connections)
         self._meter.accepted += 1
         if now >= most:
             self._meter.full += 1
-            self._tell_full(f"{most} connections are open, as many as are allowed")
+            self.no_room(f"{most} connections are open, as many as are allowed")
         if now >= most + REFUSED_AT_ONCE:
             sock.close()
             return
@@ -273,9 +205,3 @@ class _Server:
         except Exception:
             log.exception("http.failed", method="", path="")
             self.released(connection)
-
-    def _tell_full(self, why: str) -> None:
-        """Once for each time that it becomes so."""
-        if not self._full:
-            self._full = True
-            log.warning("http.full", why=why)
