@@ -59,7 +59,7 @@ class Run:
         self.wanted = 0
         self.finished = anyio.Event()
         self.ended = 0.0
-        committer.committed = self._committed
+        committer.answers.committed = self._committed
 
     def _committed(self, move: Move, *_: object) -> None:
         if move[0] != "retire":

@@ -18,7 +18,6 @@ import structlog
 
 from stages.account import Account
 from stages.ca.issuer import Issuer
-from stages.ca.profiles import Profile
 from stages.store.batch import Reader
 from stages.store.moves import Move
 from stages.store.store import Store
@@ -27,10 +26,10 @@ from supervisor.acme.delivery import Deliveries
 from supervisor.acme.desk import Desk, Mover
 from supervisor.acme.door import Door
 from supervisor.acme.nonces import Nonces
-from supervisor.acme.own_certificate import FOLDER, OwnCertificate, keep_own_certificate, own_profile
 from supervisor.acme.problems import from_status, problem_response
 from supervisor.acme.publishing import Publisher
 from supervisor.acme.recent import Recent
+from supervisor.acme.shown_certificate import shown_certificate
 from supervisor.acme.urls import Urls
 from supervisor.acme.waiting import Waiter
 from supervisor.config.acme import Acme
@@ -41,7 +40,6 @@ from supervisor.http.message import Handler, Request, Response
 from supervisor.http.protocol import OnRefused
 from supervisor.http.server import serve
 from supervisor.http.settings import HttpSettings
-from supervisor.http.tls import ServerTls
 from supervisor.meter import PUBLISHED, Meter
 from supervisor.pipeline.committer import Committer
 from supervisor.reload import Reloader
@@ -93,7 +91,7 @@ class Front:
             StoreUnavailable: the CA's own certificate could not be put on record.
         """
         acme = self._acme()
-        tls = await self._tls(group)
+        tls = await shown_certificate(group, self._store, self._issuer, self._reloader)
         await self._listen(group, acme.addresses, self._handle, self._refuse, tls=tls)
         if acme.http_listen:
             handle, refuse = self._publish, self._publisher.refuse
@@ -132,30 +130,6 @@ class Front:
         self._listeners += 1
         await group.start(listen, name=setting)
 
-    async def _tls(self, group: anyio.abc.TaskGroup) -> ServerTls | None:
-        acme, settings = self._acme(), self._reloader.settings
-        if acme.tls == "off":
-            return None
-        if acme.tls == "files":
-            assert acme.tls_certificate is not None  # noqa: S101  the configuration demands both
-            assert acme.tls_key is not None  # noqa: S101  as above
-            tls = ServerTls(acme.tls_certificate, acme.tls_key)
-            self._reloader.followers.append(lambda new: _load_again(tls, new.acme))
-            return tls
-        own = OwnCertificate(
-            self._store,
-            self._issuer,
-            settings.data_dir / FOLDER,
-            lambda: self._acme().names,
-            self._own_profile,
-            self._store.clock,
-            secrets.token_bytes,
-        )
-        files = await own.ensure()
-        tls = ServerTls(files.chain, files.key, setting=str(files.chain))
-        group.start_soon(keep_own_certificate, own, tls, self._reloader.pause, name="own certificate")
-        return tls
-
     def enter(self, committer: Committer) -> Waiter:
         """A term begins: the door of this committer; its `committed` moves are to be told to the waiter."""
         waiter = Waiter()
@@ -167,7 +141,7 @@ class Front:
             recent.heard(move)
             waiter.heard(move)
 
-        committer.heard, committer.doubted = heard, recent.doubted
+        committer.answers.heard, committer.answers.doubted = heard, recent.doubted
         self._deliveries = Deliveries(move, self._sent_until, lambda: self._reloader.domain.keep)
         self._door = Door(
             Desk(
@@ -244,10 +218,6 @@ class Front:
             self._limits = settings, http_settings(settings)
         return self._limits[1]
 
-    def _own_profile(self) -> Profile:
-        domain = self._reloader.domain
-        return own_profile(domain.profiles[domain.settings.default_profile])
-
 
 def http_settings(settings: Settings) -> HttpSettings:
     """The limits of [acme] as the web server takes them."""
@@ -261,10 +231,3 @@ def http_settings(settings: Settings) -> HttpSettings:
         idle_timeout=acme.idle_timeout,
         grace=min(acme.wait + _TO_ANSWER, settings.shutdown.grace),
     )
-
-
-def _load_again(tls: ServerTls, acme: Acme) -> Callable[[], None]:
-    """What puts the files of a reload in place; nothing where none are named any more: `tls` itself takes a restart."""
-    if acme.tls_certificate is None or acme.tls_key is None:
-        return lambda: None
-    return tls.prepare(acme.tls_certificate, acme.tls_key)

@@ -166,7 +166,7 @@ class Program:
         reloader.follow(validators, own)
         accounts = self._front.account if self._front is not None else accounts_in(store)
         stages = make_stages(reloader, validators, self.issuer, committer, accounts, time.time, secrets.token_bytes)
-        committer.committed = self._told_to(committer)
+        committer.answers.committed = self._told_to(committer)
         term = Term(store, lease, committer, stages, reloader.queue)
         self._term = reloader.term = term
         self.health.serve(term)

@@ -22,9 +22,10 @@ from stages.session import Session, State
 from stages.store import moves
 from stages.store.lease import Lease
 from stages.store.moves import Move
-from stages.store.records import Garbled, advanced
+from stages.store.records import advanced
 from stages.store.store import GroupReply, Store
 from supervisor.meter import Meter
+from supervisor.pipeline.answers import Answers
 from supervisor.pipeline.held import Held
 from supervisor.pipeline.hold import Entry, Group, Hold, Slots
 from supervisor.pipeline.lane import LANES, Lane
@@ -32,9 +33,6 @@ from supervisor.pipeline.outbox import Outbox
 from supervisor.pipeline.queues import PLACES, Queues
 
 log = structlog.get_logger()
-
-KEPT = ["ok", "kept"]
-"""The answer to a move that leaves its session in flight here, for the next stage."""
 
 
 class Committer:
@@ -50,9 +48,7 @@ class Committer:
         self.queues = Queues()
         self._outbox = Outbox()
         self.held = Held(self._outbox, self.queues, self._given)
-        self.committed: Callable[[Move], None] | None = None  # of stages, or with a client's
-        self.heard: Callable[[Move], None] | None = None  # of anybody, in the order in which they were made
-        self.doubted: Callable[[Move], None] | None = None  # of anybody, that were not made
+        self.answers = Answers(self.held, self.meter, self.add, self._resync)
         self.counted: Callable[[list[int]], None] = lambda _: None  # told the queues' lengths whenever they are new
         self._wake = asyncio.Event()
         self._calls = 0
@@ -194,42 +190,13 @@ class Committer:
     def _settle(self, group: Group, reply: GroupReply) -> None:
         self._outbox.answered(group.entries)
         for entry, result in zip(group.entries, reply.results or (), strict=True):
-            self._answered(entry, result)
+            self.answers.take(entry, result)
         for fault in reply.garbled:
-            self._set_aside(fault)
+            self.answers.set_aside(fault)
         self._hand_out(reply.claimed)
         if self.queues.note(reply):
             self.counted(self.queues.lengths)
         self._look_again()
-
-    def _answered(self, entry: Entry, result: list[Any]) -> None:
-        move, future, hold = entry
-        told = self.heard if result[0] == "ok" else self.doubted
-        if told is not None:
-            told(move)
-        if future is not None:
-            if self.committed is not None and (made := moves.made_with(move, result)):
-                self.committed(made)
-            if not future.done():
-                future.set_result(result)
-            if hold is not None:
-                self._began(hold, kept=result == KEPT)
-        elif result[0] != "ok":
-            self._refused(move, hold, result)
-        elif hold is not None:
-            if self.committed is not None:
-                self.committed(move)
-            if moves.is_ahead(move) and result != KEPT:
-                self.held.drop(hold)
-
-    def _began(self, hold: Hold, *, kept: bool) -> None:
-        """The answer to a client's move with which a stage has begun."""
-        if not kept:
-            self.held.drop(hold)  # it stands in its queue, or its client may not move it
-        elif hold.void:
-            self._resync_due = True  # in flight here, and nobody has it
-        if hold.answered is not None:
-            hold.answered.set_result(None)
 
     def _hand_out(self, claimed: list[Session]) -> None:
         for session in claimed:
@@ -239,6 +206,9 @@ class Committer:
                 self.add(moves.release(session.id, session.state))
             else:
                 self.held.begin(Hold(session))
+
+    def _resync(self) -> None:
+        self._resync_due = True
 
     def _given(self, session: Session) -> None:
         self.meter.waits.claimed(session.id, PLACES[session.state], self.store.clock())
@@ -253,22 +223,6 @@ class Committer:
             delay = max(0.0, self.queues.next_due - self.store.clock()) + 0.001
             self._timer = asyncio.get_running_loop().call_later(delay, self.wake)
 
-    def _refused(self, move: Move, hold: Hold | None, result: list[Any]) -> None:
-        """A commit that was not made: the session is another's by now, or its record cannot be written."""
-        if hold is not None:
-            if hold.void and result[0] == "refused":
-                return  # as was to be expected
-            self.held.drop(hold)
-        self.meter.store.refused += 1
-        log.warning("commit.refused", session=move[1], move=move[0], why=str(result[1]))
-        if result[0] == "error" and move[0] != "quarantine":
-            self.add(moves.quarantine(move[1]))
-
-    def _set_aside(self, fault: Garbled) -> None:
-        log.error("recovery.quarantined", session=fault.session, field=fault.field, why=fault.why)
-        if fault.field != "key":
-            self.add(moves.quarantine(fault.session))
-
     async def _outage(self, lane: Lane, group: Group, error: StoreUnavailable) -> GroupReply:
         """Wait until the store is back and has answered; whatever the call claimed unseen goes back."""
         if self.available:
@@ -277,8 +231,7 @@ class Committer:
             log.error("store.lost", why=str(error), moves=len(group.entries))
         self._away += 1
         reply = await lane.send_again(group)
-        if self.heard is not None:
-            self.heard(moves.resync(()))  # answers may be lost, and what was made with them
+        self.answers.lost()
         self._away -= 1
         self._resync_due = True
         if not self._away:

@@ -14,7 +14,7 @@ import msgspec
 
 from stages.session import State
 from stages.store.keys import QUEUES
-from supervisor.pipeline.runner import Tally
+from supervisor.pipeline.tally import Tally
 
 
 class Measured(msgspec.Struct, frozen=True):

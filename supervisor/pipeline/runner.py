@@ -14,10 +14,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeAlias, cast
 
 import anyio
-import msgspec
 import structlog
 
-from stages.outcome import Advance, Outcome, Reject, Retry, Wait
+from stages.outcome import Advance, Outcome, Reject, Retry
 from stages.session import Problem, Session, State
 from stages.store import moves
 from stages.store.keys import QUEUES
@@ -25,6 +24,7 @@ from stages.transitions import TRANSITIONS, Outcomes
 from supervisor.pipeline.committer import Committer
 from supervisor.pipeline.deadlines import Deadlines
 from supervisor.pipeline.hold import Hold, Slots
+from supervisor.pipeline.tally import Tally
 
 
 class QueueSettings(Protocol):
@@ -37,33 +37,10 @@ class QueueSettings(Protocol):
     backoff_max: float
 
 
-_COUNTED: dict[type[Outcome], tuple[str, str]] = {
-    Advance: ("advance", "advanced"),
-    Wait: ("wait", "waited"),
-    Retry: ("retry", "retried"),
-    Reject: ("reject", "rejected"),
-}
-"""The word of each outcome in the logs, and the field of the tally."""
-
 Slot: TypeAlias = "asyncio.Future[tuple[Runner, Hold] | None]"
 """A worker that waits for a session, and for the runner whose worker it is by then; None ends it."""
 
 Stage = Callable[[Session], Awaitable[Outcome]]
-
-
-class Tally(msgspec.Struct):
-    """What a runner has done since its start."""
-
-    advanced: int = 0
-    waited: int = 0
-    retried: int = 0
-    rejected: int = 0
-    busy: float = 0.0
-
-    @property
-    def attempts(self) -> int:
-        """All of them."""
-        return self.advanced + self.waited + self.retried + self.rejected
 
 
 class Runner:
@@ -224,9 +201,7 @@ class Runner:
 
     def close(self, session: Session, outcome: Outcome, took: float) -> None:
         """Count the attempt and write its closing line."""
-        tally, meter, (word, field) = self.tally, self._meter, _COUNTED[type(outcome)]
-        tally.busy += took
-        setattr(tally, field, getattr(tally, field) + 1)
+        meter, word = self._meter, self.tally.count(outcome, took)
         meter.stage.observe(took)
         meter.outcomes[word] += 1
         finished, attempt, duration = self._log.info, session.attempts + 1, round(took * 1000, 3)

@@ -58,7 +58,7 @@ class Parts:
         self.logs.set_form(settings.logs.format)
         self.token = AdminToken(settings)
         self.reloader.followers.append(self.token.follow)
-        issuer = build.issuer(settings, int(time.time()))
+        issuer = self.issuer = build.issuer(settings, int(time.time()))
         self.committer = Committer(world.store, world.leases["A"], keep=lambda: self.reloader.domain.keep)
         self.validators = Validators(build.validation(settings, ()), None, time.time)
         self.reloader.follow(self.validators, ())

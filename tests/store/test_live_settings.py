@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
+from supervisor.acme.shown_certificate import shown_certificate
 from supervisor.config import Settings
 from supervisor.config.settings import entries
 from tests.harness.authority import make_authority
@@ -53,7 +54,7 @@ async def parts_of(world: World, tmp_path: Path, authorities: tuple[Path, Path],
     parts = Parts(world, tmp_path / "config.toml")
     async with anyio.create_task_group() as group:
         if files:
-            parts.tls = await parts.front._tls(group)
+            parts.tls = await shown_certificate(group, world.store, parts.issuer, parts.reloader)
         yield parts
         group.cancel_scope.cancel()
 

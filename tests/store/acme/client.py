@@ -68,7 +68,7 @@ class Office:
         self.configure()
         clock, reader = world.clock, Reader(world.store)
         recent = Recent(reader, clock)
-        committer.heard = recent.heard
+        committer.answers.heard = recent.heard
         self.desk = Desk(
             store=world.store,
             reader=reader,

@@ -98,13 +98,13 @@ class Front:
         self.moved: list[Move] = []
         self.twice: set[str] = set()
         self.first: Move = []
-        committer.committed = self.waiting.notify
+        committer.answers.committed = self.waiting.notify
         self.configure()
         own, other = chain()
         self.issuer = issuer or own
         reader = Reader(world.store)
         recent = Recent(reader, world.clock)
-        committer.heard, committer.doubted = recent.heard, recent.doubted
+        committer.answers.heard, committer.answers.doubted = recent.heard, recent.doubted
         self.desk = Desk(
             store=world.store,
             reader=reader,

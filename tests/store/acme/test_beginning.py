@@ -154,7 +154,7 @@ async def test_an_order_that_was_cancelled_on_the_way_gets_nothing(world: World,
             told.append(move)
             record_move(move)
 
-        door.front.committer.committed = committed
+        door.front.committer.answers.committed = committed
         gate = door.gate("finalize", made=False)
         with capture_logs() as logs:
             door.asks(client.finalize(order, csr_for(["a.example"])))

@@ -66,7 +66,7 @@ async def test_its_outcome_is_made_behind_the_move(world: World, outcome: Outcom
     async with opened(world, MADE_FIRST) as line:
         session = await waiting(line)
         told: list[str] = []
-        line.committer.committed = lambda move: told.append(move[0])
+        line.committer.answers.committed = lambda move: told.append(move[0])
         gate = line.store.of(session.id, made=held_back == "reply")
         answer = says_ready(line, session)
         (await line.attempt(State.TESTCHALLENGE)).says(outcome)

@@ -100,7 +100,7 @@ async def test_a_session_that_was_cancelled_stays_dead(world: World, outcome: Ou
     async with opened(world, MADE_FIRST) as line:
         session = await proven(line)
         told: list[str] = []
-        line.committer.committed = lambda move: told.append(move[0])
+        line.committer.answers.committed = lambda move: told.append(move[0])
         gate = line.store.of(session.id, made=False)
         answer = finalizes(line, session)
         void = await line.attempt(State.ISSUE)

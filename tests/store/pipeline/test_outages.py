@@ -335,7 +335,7 @@ async def test_who_follows_moves_hears_first_that_answers_were_lost(world: World
     """A stage's move counts as made then, though somebody else may have ended its session: nobody knows."""
     async with opened(world, {State.TESTCHALLENGE: lambda _: WAITS}) as line:
         heard: list[str] = []
-        line.committer.heard = lambda move: heard.append(move[0])
+        line.committer.answers.heard = lambda move: heard.append(move[0])
         session = await line.submit(1, scheduled="True")
         attempt = await line.attempt(State.MAKECHALLENGE)
         await line.at_rest()

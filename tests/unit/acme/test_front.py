@@ -60,11 +60,11 @@ async def test_each_term_begins_with_an_empty_memory(several: bool) -> None:  # 
         front.enter(committer)
         assert front._door is not None
         recent = front._door._desk.recent
-        assert committer.heard is not None
-        assert recent.doubted == committer.doubted
+        assert committer.answers.heard is not None
+        assert recent.doubted == committer.answers.doubted
         recent.made(Session(id=id_, created=1, live=True, state=State.TESTCHALLENGE))
         memories.append(list(recent._sessions))
-        committer.heard(["resync", []])
+        committer.answers.heard(["resync", []])
         assert not recent._sessions
         front.leave()
     assert memories == ([[], []] if several else [["ab" * 32], ["cd" * 32]])

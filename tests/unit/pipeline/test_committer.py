@@ -177,7 +177,7 @@ async def test_moves_of_holds_are_told_when_they_are_on_disk() -> None:
     """`committed` hears of each move that was made for a session at work, and of no other."""
     async with opened() as bench:
         told: list[str] = []
-        bench.committer.committed = lambda move: told.append(f"{move[0]} {int(move[1], 16)}")
+        bench.committer.answers.committed = lambda move: told.append(f"{move[0]} {int(move[1], 16)}")
         outcomes = [await bench.gives(session(number, State.ISSUE)) for number in (1, 2)]
         outcomes[0].set_result(Retry(5, "later"))
         outcomes[1].set_result(Advance())
@@ -195,7 +195,7 @@ async def test_what_was_refused_is_told_to_nobody() -> None:
     """Who waits for a session's next state goes on waiting."""
     async with opened() as bench:
         told: list[str] = []
-        bench.committer.committed = lambda move: told.append(move[0])
+        bench.committer.answers.committed = lambda move: told.append(move[0])
         (await bench.gives(session(1, State.ISSUE))).set_result(Retry(5, "later"))
         await settled()
         bench.settle(bench.group(), reply([["refused", "not live"]]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from stages.session import State
 from stages.store.keys import QUEUES
 from supervisor.pipeline.measures import Measured, Measures
-from supervisor.pipeline.runner import Tally
+from supervisor.pipeline.tally import Tally
 
 
 @dataclass
