@@ -37,7 +37,7 @@ from supervisor.config.addresses import Address
 from supervisor.config.settings import Settings
 from supervisor.http.activation import Activation
 from supervisor.http.message import Handler, Request, Response
-from supervisor.http.protocol import OnRefused
+from supervisor.http.refusing import OnRefused
 from supervisor.http.server import serve
 from supervisor.http.settings import HttpSettings
 from supervisor.meter import PUBLISHED, Meter

@@ -11,26 +11,22 @@ import asyncio
 from collections.abc import Callable
 from enum import Enum
 from math import inf
-from typing import Final, Protocol, TypeAlias, cast
+from typing import Final, Protocol, cast
 
 import structlog
 
 from supervisor.http.deadline import Deadline
 from supervisor.http.message import Handler, Request, Response, client_address
 from supervisor.http.reading import Phase, Reader, Turn
+from supervisor.http.refusing import Refusals
 from supervisor.http.settings import HttpSettings
 from supervisor.http.writing import CONTINUE, LAST_RESORT, encode
 
 log = structlog.get_logger()
 
-OnRefused: TypeAlias = Callable[[int, str, Request | None], Response]
-"""Makes the server's own error answers: the status, one sentence, and the request where there is one."""
-
 LINGER: Final = 1.0
 """Seconds for which a client that was refused in mid-request may go on sending: closing with unread bytes resets the
 connection, and the answer is lost with it (RFC 9112 9.6)."""
-RETRY_AFTER: Final = "5"
-"""Seconds, where there was no room for a connection and nobody says otherwise (RFC 9110 10.2.3)."""
 _PROGRESS: Final = 4096
 """Bytes that a client has to take in each `write_timeout`."""
 
@@ -53,7 +49,7 @@ class Owner(Protocol):
 
     handler: Handler
     settings: Callable[[], HttpSettings]
-    on_refused: OnRefused
+    refusals: Refusals
     stopping: bool
 
     def released(self, connection: Connection) -> None:
@@ -187,7 +183,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, turn: Turn) -> None:
         if turn.request is None:
-            self._reply(turn, self._refused(turn.status, turn.detail, None))
+            self._reply(turn, self._owner.refusals.answer(turn.status, turn.detail, None))
         else:
             self._task = self._loop.create_task(self._work(turn, turn.request))
 
@@ -200,25 +196,13 @@ class Connection(asyncio.Protocol):
             log.exception("http.failed", method=request.method, path=request.path)
             if not self._lost:
                 detail = "the server failed; its operator finds the reason in its log"
-                self._reply(turn, self._refused(500, detail, request))
+                self._reply(turn, self._owner.refusals.answer(500, detail, request))
         finally:
             self._task = None
             if self._lost:
                 self._owner.released(self)
             else:
                 self._go_on()
-
-    def _refused(self, status: int, detail: str, request: Request | None) -> Response | None:
-        """What the owner answers to an error of the server's; None where it fails itself."""
-        try:
-            response = self._owner.on_refused(status, detail, request)
-            encode(response, "GET", keep=False, old=False)
-        except Exception:
-            log.exception("http.failed", method="", path="")
-            return None
-        if status == 503 and not any(name.lower() == "retry-after" for name, _ in response.headers):  # noqa: PLR2004
-            response.headers = [*response.headers, ("Retry-After", RETRY_AFTER)]
-        return response
 
     def _reply(self, turn: Turn, response: Response | None) -> None:
         """Send an answer; raises BadResponse, with nothing sent, for one that cannot be."""

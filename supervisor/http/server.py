@@ -18,8 +18,9 @@ import structlog
 from anyio.abc import TaskStatus
 
 from supervisor.http.listening import Listening, address_text, bound, listen
-from supervisor.http.message import Handler, Request, Response
-from supervisor.http.protocol import Connection, OnRefused
+from supervisor.http.message import Handler
+from supervisor.http.protocol import Connection
+from supervisor.http.refusing import OnRefused, Refusals
 from supervisor.http.settings import HttpSettings
 from supervisor.meter import ServerMeter
 
@@ -57,7 +58,8 @@ async def serve(  # noqa: PLR0913  a program's listener has so many parts, and a
 
     Raises Refused("config", `setting`, ...) when an address cannot be listened on.
     """
-    server = _Server(handler, settings, on_refused, tls, meter if meter is not None else ServerMeter())
+    meter = meter if meter is not None else ServerMeter()
+    server = _Server(handler, settings, Refusals(on_refused, meter), tls, meter)
     sockets = await listen(addresses, setting)
     listening = Listening(sockets, server)
     try:
@@ -81,14 +83,13 @@ class _Server:
         self,
         handler: Handler,
         settings: Callable[[], HttpSettings],
-        on_refused: OnRefused,
+        refusals: Refusals,
         tls: Callable[[], ssl.SSLContext] | None,
         meter: ServerMeter,
     ) -> None:
         self.handler = handler
         self.settings = settings
-        self.on_refused: OnRefused = self._refuse
-        self._answer_refused = on_refused
+        self.refusals = refusals
         self._meter = meter
         self.stopping = False
         self._tls = tls
@@ -131,11 +132,6 @@ class _Server:
             for connection in tuple(self._connections):
                 connection.abort()
             await self._change()
-
-    def _refuse(self, status: int, detail: str, request: Request | None) -> Response:
-        """The answer to what the server itself refuses."""
-        self._meter.refused[status] += 1
-        return self._answer_refused(status, detail, request)
 
     def released(self, connection: Connection) -> None:
         """A connection is gone."""

@@ -14,7 +14,7 @@ import anyio.abc
 import msgspec
 
 from supervisor.http.message import Handler, Request, Response
-from supervisor.http.protocol import OnRefused
+from supervisor.http.refusing import OnRefused
 from supervisor.http.server import serve
 from supervisor.http.settings import HttpSettings
 from supervisor.meter import ServerMeter
