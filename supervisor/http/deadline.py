@@ -1,4 +1,4 @@
-"""A deadline that moves often and seldom passes. For `protocol` only."""
+"""A deadline that moves often and seldom passes. For `timeouts` only."""
 
 from __future__ import annotations
 

@@ -1,47 +1,25 @@
-"""One connection: its turns, its deadlines and its end. For `server` only.
+"""One connection: its turns and its end. For `server` only.
 
 One request is in work at a time; those sent ahead wait, and while one waits nothing more is read. A client that goes
 away cancels nothing: its handler runs to its end, since what it has begun may be committed, and the answer is dropped.
-Every state in which the client has to do something has a deadline; there is one timer for each connection.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from enum import Enum
-from math import inf
-from typing import Final, Protocol, cast
+from typing import Protocol, cast
 
 import structlog
 
-from supervisor.http.deadline import Deadline
 from supervisor.http.message import Handler, Request, Response, client_address
 from supervisor.http.reading import Phase, Reader, Turn
 from supervisor.http.refusing import Refusals
 from supervisor.http.settings import HttpSettings
+from supervisor.http.timeouts import LINGER, Due, Timeouts
 from supervisor.http.writing import CONTINUE, LAST_RESORT, encode
 
 log = structlog.get_logger()
-
-LINGER: Final = 1.0
-"""Seconds for which a client that was refused in mid-request may go on sending: closing with unread bytes resets the
-connection, and the answer is lost with it (RFC 9112 9.6)."""
-_PROGRESS: Final = 4096
-"""Bytes that a client has to take in each `write_timeout`."""
-
-
-class Due(Enum):
-    """What the connection waits for, and its deadline is for."""
-
-    NOTHING = "work of our own"
-    FIRST = "the first request"
-    NEXT = "the next request"
-    HEAD = "the rest of a head"
-    BODY = "the rest of a body"
-    TAKEN = "answers being taken"
-    LINGERED = "the end of what a refused client sends"
-    CLOSED = "the end of the connection"
 
 
 class Owner(Protocol):
@@ -72,9 +50,7 @@ class Connection(asyncio.Protocol):
         self._served = self._stalled = self._held_back = self._eof = self._closing = self._lost = False
         self._secure = False
         self._written: list[Callable[[], None]] = []
-        self._due = Due.NOTHING
-        self._deadline = Deadline(self._loop, self._too_late)
-        self._backlog = 0
+        self._timeouts = Timeouts(self._loop, owner.settings, self._unsent, self._too_late)
 
     @property
     def busy(self) -> bool:
@@ -152,7 +128,7 @@ class Connection(asyncio.Protocol):
         """The connection is gone."""
         del exc  # why does not matter: whatever was to be answered is dropped
         self._lost = True
-        self._deadline.stop_timer()
+        self._timeouts.end()
         if self._reader is not None:
             self._reader.turns.clear()
         self._written.clear()
@@ -244,55 +220,31 @@ class Connection(asyncio.Protocol):
             if self._held_back:
                 self._held_back = False
                 transport.resume_reading()
-            self._arm(Due.LINGERED, LINGER)
+            self._timeouts.begin(Due.LINGERED, LINGER)
         else:
             transport.close()
-            self._arm(Due.CLOSED, self._owner.settings().write_timeout)
+            self._timeouts.begin(Due.CLOSED, self._owner.settings().write_timeout)
         self._owner.changed()
 
-    # Deadlines.
+    # Timeouts.
 
     def _wait(self) -> None:
-        """Set the deadline of what the connection waits for now; one that runs already stays as it is."""
-        if self._closing or self._lost or self._reader is None:
-            return
-        settings = self._owner.settings()
-        if self._stalled:
-            self._arm(Due.TAKEN, settings.write_timeout)
-        elif self._task is not None or self._reader.turns:
-            self._arm(Due.NOTHING, inf)
-        elif self._reader.phase is Phase.HEAD:
-            self._arm(Due.HEAD, settings.header_timeout)
-        elif self._reader.phase is Phase.BODY:
-            self._arm(Due.BODY, settings.body_timeout)
-        elif self._served:
-            self._arm(Due.NEXT, settings.idle_timeout)
-        else:
-            self._arm(Due.FIRST, settings.header_timeout)
+        reader = self._reader
+        if not (self._closing or self._lost or reader is None):
+            working = self._task is not None or bool(reader.turns)
+            self._timeouts.follow(reader.phase, stalled=self._stalled, working=working, served=self._served)
 
-    def _arm(self, due: Due, seconds: float) -> None:
-        if self._due is due:
-            return
-        # The head of a first request has what is left of its time, not more for its first byte.
-        if not (due is Due.HEAD and self._due is Due.FIRST):
-            self._deadline.set(seconds)
-        self._due = due
-        self._backlog = self._of_transport().get_write_buffer_size()
+    def _unsent(self) -> int:
+        return self._of_transport().get_write_buffer_size()
 
-    def _too_late(self) -> None:
-        due, self._due = self._due, Due.NOTHING
-        transport = self._of_transport()
+    def _too_late(self, due: Due) -> None:
         if due in {Due.HEAD, Due.BODY} and self._reader is not None:
             self._reader.refuse(408, f"the request did not come to its end in time: {due.value} is missing")
             self._go_on()
         elif due in {Due.TAKEN, Due.CLOSED}:
-            # A slow client may have all the time that it needs, as long as it takes something.
-            if transport.get_write_buffer_size() > self._backlog - _PROGRESS:
-                transport.abort()
-            else:
-                self._arm(due, self._owner.settings().write_timeout)
+            self._of_transport().abort()
         elif due is Due.LINGERED:
-            transport.close()
-            self._arm(Due.CLOSED, LINGER)
+            self._of_transport().close()
+            self._timeouts.begin(Due.CLOSED, LINGER)
         else:
             self._finish()
