@@ -14,6 +14,7 @@ import structlog
 
 from supervisor.http.message import Handler, Request, Response, client_address
 from supervisor.http.reading import Phase, Reader, Turn
+from supervisor.http.receipts import Receipts
 from supervisor.http.refusing import Refusals
 from supervisor.http.settings import HttpSettings
 from supervisor.http.timeouts import LINGER, Due, Timeouts
@@ -49,7 +50,7 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._served = self._stalled = self._held_back = self._eof = self._closing = self._lost = False
         self._secure = False
-        self._written: list[Callable[[], None]] = []
+        self._receipts = Receipts()
         self._timeouts = Timeouts(self._loop, owner.settings, self._unsent, self._too_late)
 
     @property
@@ -120,7 +121,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The network has taken everything."""
         self._stalled = False
-        self._say_written()
+        self._receipts.give()
         self._go_on()
         self._owner.changed()
 
@@ -131,7 +132,7 @@ class Connection(asyncio.Protocol):
         self._timeouts.end()
         if self._reader is not None:
             self._reader.turns.clear()
-        self._written.clear()
+        self._receipts.drop()
         if self._task is None:
             self._owner.released(self)
 
@@ -191,19 +192,11 @@ class Connection(asyncio.Protocol):
         self._served = True
         transport.write(data)
         if response is not None and response.written is not None and not transport.is_closing():
-            self._written.append(response.written)
+            self._receipts.owe(response.written)
             if not self._stalled:
-                self._say_written()
+                self._receipts.give()
         if not keep:
             self._finish(unread=turn.request is None)
-
-    def _say_written(self) -> None:
-        written, self._written = self._written, []
-        for each in written:
-            try:
-                each()
-            except Exception:
-                log.exception("http.failed", method="", path="")
 
     def _finish(self, *, unread: bool = False) -> None:
         """End the connection once its answers are out; `unread`: the client may still be sending."""
