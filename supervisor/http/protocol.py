@@ -116,7 +116,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The network takes no more for now."""
         self._stalled = True
-        self._wait()
+        self._go_on()
 
     def resume_writing(self) -> None:
         """The network has taken everything."""
@@ -156,7 +156,9 @@ class Connection(asyncio.Protocol):
             if reader.wants_continue and self._task is None and not self._closing:
                 reader.wants_continue = False
                 self._of_transport().write(CONTINUE)
-        self._wait()
+        if not (self._closing or self._lost or reader is None):
+            working = self._task is not None or bool(reader.turns)
+            self._timeouts.follow(reader.phase, stalled=self._stalled, working=working, served=self._served)
 
     def _begin(self, turn: Turn) -> None:
         if turn.request is None:
@@ -220,12 +222,6 @@ class Connection(asyncio.Protocol):
         self._owner.changed()
 
     # Timeouts.
-
-    def _wait(self) -> None:
-        reader = self._reader
-        if not (self._closing or self._lost or reader is None):
-            working = self._task is not None or bool(reader.turns)
-            self._timeouts.follow(reader.phase, stalled=self._stalled, working=working, served=self._served)
 
     def _unsent(self) -> int:
         return self._of_transport().get_write_buffer_size()
