@@ -23,8 +23,8 @@ from supervisor.backup.contents import CRL
 from supervisor.backup.manifest import DATA, ELSEWHERE, STORE, Manifest
 from supervisor.backup.staging import Staging, staging
 from supervisor.config import Settings
+from supervisor.embedded.opening import server_of
 from supervisor.embedded.owner import prepare_unfinished
-from supervisor.embedded.server import server_of
 
 Connect = Callable[[], AbstractAsyncContextManager[Store]]
 """Reaches a store of one's own."""

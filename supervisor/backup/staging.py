@@ -17,8 +17,8 @@ from typing import Final
 import msgspec
 
 from stages.errors import Refused
+from supervisor.embedded.opening import end_left_over_server
 from supervisor.embedded.owner import UNFINISHED, locked
-from supervisor.embedded.server import end_left_over_server
 
 _NOTE: Final = "note.json"
 _FINISHED: Final = ".restored"

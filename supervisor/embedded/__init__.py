@@ -4,9 +4,10 @@ The server listens on a unix socket below the data directory and nowhere else, p
 before it answers (`appendfsync always`), and never outlives the program. Linux only.
 """
 
+from supervisor.embedded.opening import embedded_store, store_for_command
 from supervisor.embedded.owner import EmbeddedError, refuse_unfinished, socket_path, store_bytes
 from supervisor.embedded.report import AofReport
-from supervisor.embedded.server import Embedded, embedded_store, store_for_command
+from supervisor.embedded.server import Embedded
 
 __all__ = [
     "AofReport",

@@ -1,16 +1,18 @@
-"""Reads the server's log: what a start found in the append-only file, and why a start failed.
+"""The server's log: what a start found in the append-only file, and why a start failed.
 
 For `supervisor.embedded` only.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 _LINE = re.compile(r"^\d+:[A-Z] \d+ \w+ \d+ [\d:.]+ (?P<mark>[#*.-]) (?P<text>.*)$")
 _TAIL = 5
+_LOG_LIMIT: Final = 1 << 20
 
 
 class AofReport(NamedTuple):
@@ -28,6 +30,16 @@ class AofReport(NamedTuple):
     lost: int = 0
     seconds: float = 0.0
     lines: tuple[str, ...] = ()
+
+
+def open_log(log: Path) -> int:
+    """A file descriptor at the log's end, for a server that starts; a log over 1 MiB is set aside first (`.log.1`).
+
+    Raises OSError.
+    """
+    if log.exists() and log.stat().st_size > _LOG_LIMIT:
+        log.replace(log.with_suffix(".log.1"))
+    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
 def read_from(log: Path, offset: int) -> list[str]:

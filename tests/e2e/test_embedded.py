@@ -18,8 +18,8 @@ import anyio
 import pytest
 
 from supervisor.embedded import EmbeddedError, embedded_store, socket_path, store_for_command
+from supervisor.embedded.opening import _binary
 from supervisor.embedded.owner import pid_file
-from supervisor.embedded.server import _binary
 
 ROOT = Path(__file__).parents[2]
 OWNER = """
@@ -202,7 +202,7 @@ async def test_long_path_is_refused(tmp_path: Path) -> None:
 async def test_binary_that_cannot_be_run_is_named(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without execute permission the message names the file."""
     binary = no_program(data_dir)
-    monkeypatch.setattr("supervisor.embedded.server.get_binary_path", lambda: binary)
+    monkeypatch.setattr("supervisor.embedded.opening.get_binary_path", lambda: binary)
     with pytest.raises(EmbeddedError, match=f"{binary}: Permission denied"):
         async with embedded_store(data_dir):
             pass
