@@ -27,10 +27,11 @@ import signal, sys, anyio
 from pathlib import Path
 from supervisor.embedded import embedded_store
 async def main():
-    async with embedded_store(Path(sys.argv[1])) as store:
-        print(store.pid, flush=True)
-        await anyio.sleep_forever()
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+    # As the program does: a signal wakes the loop, whichever thread the kernel gives it to.
+    with anyio.open_signal_receiver(signal.SIGINT) as interrupts:
+        async with embedded_store(Path(sys.argv[1])) as store:
+            print(store.pid, flush=True)
+            await anext(aiter(interrupts))
 anyio.run(main)
 """
 
