@@ -7,46 +7,34 @@ program starts it (`OwnCertificate.ensure`) and keeps it as an upkeep task (`kee
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import structlog
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec.structs import replace
 
 from stages.ca import keys
 from stages.ca.csr import CheckedCsr
-from stages.ca.files import read_file, write_new
+from stages.ca.files import write_new
 from stages.ca.intent import Intent, make_intent
 from stages.ca.issuer import Issuer
 from stages.ca.profiles import Profile
+from stages.ca.spki import public_bytes
 from stages.certifying import certify
 from stages.errors import Refused, StoreUnavailable
 from stages.store.certificates import read_certificate
 from stages.store.door import DoorCertificate, read_door, write_certificate, write_intent
 from stages.store.store import Store
+from supervisor.acme.door_folder import DoorFolder, Files
 from supervisor.http.tls import ServerTls
 
 log = structlog.get_logger()
 
-FOLDER: Final = "door"
-"""Below data_dir."""
 LOOK: Final = 60.0
 """Seconds between two looks at whether it is due."""
 _EARLY: Final = 60
 """Seconds by which a clock may go back without a new certificate."""
-_ID_BYTES: Final = 8
-_ID: Final = re.compile(r"[0-9a-f]{16}")
-_OURS: Final = re.compile(r"[0-9a-f]{1,40}\.(key|pem)")
-
-
-class Files(NamedTuple):
-    """Where the certificate lies: its chain and its key, PEM."""
-
-    chain: Path
-    key: Path
 
 
 class _Held(NamedTuple):
@@ -90,7 +78,7 @@ class OwnCertificate:
     Args:
         store: where intent and record are kept.
         issuer: who signs.
-        folder: where its files are (`data_dir` / FOLDER); made when it is missing.
+        folder: where its files are (`data_dir` / `door_folder.FOLDER`); made when it is missing.
         names: the present names, DNS names and IP addresses in canonical form.
         profile: the present profile (`own_profile`).
         clock: unix time in seconds.
@@ -109,7 +97,7 @@ class OwnCertificate:
     ) -> None:
         self._store = store
         self._issuer = issuer
-        self._folder = folder
+        self._folder = DoorFolder(folder)
         self._names = names
         self._profile = profile
         self._clock = clock
@@ -123,17 +111,17 @@ class OwnCertificate:
                 the record meanwhile. What was in use before can be used on.
             StoreUnavailable: the same call can be made again.
         """
-        door = self._door()
+        door = self._folder.door(self._random_bytes)
         text = await read_door(self._store, door)
         held = _read(text)
         if why := await self._why_new(held):
             held = await self._begin(door, text, why)
         assert held is not None  # noqa: S101  without one there is a reason for a new one
         chain = await self._finish(door, held)
-        files = self._files(held.intent.serial)
+        files = self._folder.files(held.intent.serial)
         if not files.chain.exists():
             write_new(files.chain, chain.encode(), 0o644)
-        self._tidy(files)
+        self._folder.tidy(files)
         return files
 
     async def _why_new(self, held: _Held | None) -> str:
@@ -142,12 +130,12 @@ class OwnCertificate:
         record, intent = held.record, held.intent
         if why := why_due(intent, record.made, self._names(), self._issuer, int(self._clock())):
             return why
-        key = self._files(intent.serial).key
+        key = self._folder.files(intent.serial).key
         if not record.recorded and intent.not_before < self._issuer.not_before:
             return "it was never signed, and the issuer has another certificate"
         if not key.exists():
             return "its key is not here"
-        if _spki(keys.load(key)) != intent.spki:
+        if public_bytes(keys.load(key).public_key()) != intent.spki:
             return "its key is another"
         if record.recorded:
             found = await read_certificate(self._store, intent.serial)
@@ -160,11 +148,11 @@ class OwnCertificate:
     async def _begin(self, door: str, before: bytes, why: str) -> _Held:
         """Make key and intent, and put both on disk; the key first, so that an intent without its key means a loss."""
         key = keys.generate(keys.DEFAULT_KEY_TYPE)
-        spki, now = _spki(key), int(self._clock())
+        spki, now = public_bytes(key.public_key()), int(self._clock())
         # There is no request: its key stands in the place of one.
         request = CheckedCsr(der=spki, spki_der=spki, key_type=keys.DEFAULT_KEY_TYPE.value)
         intent = make_intent(self._names(), request, self._profile(), self._issuer, now, self._random_bytes)
-        keys.save(self._files(intent.serial).key, key)
+        keys.save(self._folder.files(intent.serial).key, key)
         record = DoorCertificate(intent=intent.to_json(), made=now)
         if not await write_intent(self._store, door, before, record.to_json()):
             raise _changed()
@@ -185,29 +173,6 @@ class OwnCertificate:
             raise _changed()
         log.info("door.certificate_issued", serial=intent.serial, not_after=intent.not_after)
         return record.pem
-
-    def _door(self) -> str:
-        """The id of this door: it stays with its keys."""
-        file = self._folder / "id"
-        try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise Refused("config", str(self._folder), f"cannot be made: {error.strerror}") from None
-        if not file.exists():
-            write_new(file, self._random_bytes(_ID_BYTES).hex().encode(), 0o600)
-        door = read_file(file).decode("ascii", "replace").strip()
-        if not _ID.fullmatch(door):
-            raise Refused("config", str(file), "it must hold 16 hex digits; remove it to get a new one")
-        return door
-
-    def _files(self, serial: str) -> Files:
-        return Files(self._folder / f"{serial}.pem", self._folder / f"{serial}.key")
-
-    def _tidy(self, files: Files) -> None:
-        """Remove what belongs to certificates before, and keys that came to no certificate."""
-        for file in self._folder.iterdir():
-            if file not in files and _OURS.fullmatch(file.name):
-                file.unlink(missing_ok=True)
 
 
 async def keep_own_certificate(own: OwnCertificate, tls: ServerTls, pause: Callable[[float], Awaitable[None]]) -> None:
@@ -245,10 +210,6 @@ def _read(text: bytes) -> _Held | None:
     except Refused as refused:
         log.error("door.certificate_failed", why=str(refused))  # noqa: TRY400  a condition, not a fault of ours
         return None
-
-
-def _spki(key: keys.SigningKey) -> bytes:
-    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _changed() -> Refused:

@@ -13,7 +13,8 @@ import anyio.abc
 from stages.ca.issuer import Issuer
 from stages.ca.profiles import Profile
 from stages.store.store import Store
-from supervisor.acme.own_certificate import FOLDER, OwnCertificate, keep_own_certificate, own_profile
+from supervisor.acme.door_folder import FOLDER
+from supervisor.acme.own_certificate import OwnCertificate, keep_own_certificate, own_profile
 from supervisor.config.acme import Acme
 from supervisor.http.tls import ServerTls
 from supervisor.reload import Reloader

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from stages.ca.files import read_file
 from stages.errors import Refused
-from supervisor.acme.own_certificate import FOLDER
+from supervisor.acme.door_folder import FOLDER
 from supervisor.backup.manifest import CONFIG, DATA, ELSEWHERE, Member
 from supervisor.config import Settings
 from supervisor.config.settings import entries

@@ -13,7 +13,7 @@ from cryptography import x509
 from stages.ca.pem import read_certificates
 from stages.errors import Refused
 from stages.store.store import Store
-from supervisor.acme.own_certificate import FOLDER
+from supervisor.acme.door_folder import FOLDER
 from supervisor.cli import output
 from supervisor.cli.invocation import Invocation, shared
 from supervisor.cli.stores import with_store

@@ -6,7 +6,7 @@ import time
 
 from stages.ca.issuer import Issuer
 from stages.store.store import Store
-from supervisor.acme.own_certificate import FOLDER
+from supervisor.acme.door_folder import FOLDER
 from supervisor.admin import Facts, Routes, Sources, gather, metrics_routes, own_routes
 from supervisor.lifecycle.warned import Warned
 from supervisor.reload import Reloader

@@ -10,7 +10,7 @@ from stages.ca.issuer import Issuer
 from stages.errors import StoreUnavailable
 from stages.store.clocks import bring_earlier
 from stages.store.store import Store
-from supervisor.acme.own_certificate import FOLDER
+from supervisor.acme.door_folder import FOLDER
 from supervisor.meter import StoreMeter
 from supervisor.reload import Reloader
 from supervisor.upkeep.steady import Steady

@@ -27,7 +27,8 @@ from stages.store.certificates import each_certificate, read_certificate
 from stages.store.connection import StoreSettings
 from stages.store.door import DoorCertificate
 from stages.store.store import Store
-from supervisor.acme.own_certificate import Files, OwnCertificate, own_profile, refresh, why_due
+from supervisor.acme.door_folder import Files
+from supervisor.acme.own_certificate import OwnCertificate, own_profile, refresh, why_due
 from supervisor.fsck import check
 from supervisor.http.tls import ServerTls
 from tests.store.world import NOW, World
