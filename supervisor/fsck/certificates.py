@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 import msgspec
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from stages.ca.spki import spki_sha256
 from supervisor.fsck.breach import Breach, Mend
 from supervisor.fsck.sessions import leaf_names
 
@@ -74,7 +73,7 @@ def _itself(look: CertificateLook, where: str) -> Iterator[Breach]:
     get = look.fields.get
     try:
         leaf = x509.load_pem_x509_certificate(get("pem", "").encode())
-        spki = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        spki = spki_sha256(leaf)
         names = leaf_names(leaf)
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
         yield Breach("unreadable", where, "pem: no readable certificate")
@@ -84,7 +83,7 @@ def _itself(look: CertificateLook, where: str) -> Iterator[Breach]:
         "names": ",".join(names),
         "not_before": str(int(leaf.not_valid_before_utc.timestamp())),
         "not_after": str(int(leaf.not_valid_after_utc.timestamp())),
-        "spki": hashlib.sha256(spki).hexdigest(),
+        "spki": spki,
     }
     if wrong := [field for field, value in said.items() if get(field) != value]:
         yield Breach("record against its certificate", where, f"{', '.join(wrong)}: not what the certificate says")

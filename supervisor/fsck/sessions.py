@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import msgspec
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from stages.ca.intent import Intent
+from stages.ca.spki import public_bytes
 from stages.errors import Refused
 from stages.proofs import proven_at, unproven
 from stages.session import Session, State
@@ -179,7 +179,7 @@ def differs(pem: str, intent: Intent) -> str:
     """What of a certificate is not as the intent says; "" when all is."""
     try:
         leaf = x509.load_pem_x509_certificate(pem.encode())
-        spki = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        spki = public_bytes(leaf.public_key())
         names = leaf_names(leaf)
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
         return "certificate (which cannot be read)"
