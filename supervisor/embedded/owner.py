@@ -1,6 +1,6 @@
 """Who owns a data directory: its lock, its directories, and a server left over from an owner that was killed.
 
-For `supervisor.embedded` only.
+For `supervisor.embedded`, and for a restore, which owns a directory that is not a CA yet.
 """
 
 from __future__ import annotations
