@@ -16,8 +16,8 @@ TOOLS := .venv-binary
 TOOLS_READY := $(TOOLS)/.ready
 DEMO_CLIENT := $(if $(shell command -v lego),,$(CLIENTS_READY))
 CODE := supervisor stages tests packaging benchmarks
-# Most tests wait for processes: one worker for each core, which takes the tests of one file after the other.
-PARALLEL := -n auto --dist loadfile
+# A worker takes the tests of one file after the other, in the order of `testpaths`; tests/conftest.py says how many there are.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from tests.harness import browser, log_tools, prometheus, tools
@@ -8,6 +10,11 @@ from tests.harness.clients.here import lacking
 def anyio_backend() -> str:
     """The program runs on asyncio; so do the tests."""
     return "asyncio"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: most tests wait for processes, about half of their time."""
+    return 1 + (os.cpu_count() or 1)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
