@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import NamedTuple
 
-from tests.harness.hook import closed, ended
+from tests.harness.receiver import Receiver, listening
 
 
 class Delivered(NamedTuple):
@@ -24,7 +23,7 @@ class Delivered(NamedTuple):
     user: str
 
 
-class PostOffice:
+class PostOffice(Receiver[Delivered]):
     """What came so far.
 
     Attributes:
@@ -32,50 +31,24 @@ class PostOffice:
         refusals: answers to the next MAIL commands, in order, such as "451 later"; then they are taken.
         silent: whether it accepts connections and says nothing.
         unknown: addresses that have no box here.
-        at_work: the tasks of its conversations.
         tried: how often MAIL came.
     """
 
     def __init__(self, tls: ssl.SSLContext | None, login: str) -> None:
+        super().__init__()
         self.login = login
         self.refusals: list[str] = []
         self.unknown: set[str] = set()
-        self.mails: list[Delivered] = []
         self.silent = False
         self.tried = 0
-        self.port = 0
-        self.at_work: set[asyncio.Task[None] | None] = set()
         self._tls = tls
-        self._news = asyncio.Event()
 
-    async def wait(self, count: int, seconds: float = 30.0) -> list[Delivered]:
-        """The first `count` mails; AssertionError when they do not come."""
-        try:
-            async with asyncio.timeout(seconds):
-                while len(self.mails) < count:
-                    await self._news.wait()
-                    self._news.clear()
-        except TimeoutError:
-            raise AssertionError(f"{len(self.mails)} mails of {count} within {seconds} s") from None
-        return self.mails[:count]
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One conversation."""
-        self.at_work.add(asyncio.current_task())
-        try:
-            if self.silent:
-                await reader.read()
-            else:
-                await _Conversation(self, reader, writer).run(self._tls)
-        except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
-            pass  # the other side went away
-        finally:
-            await closed(writer)
-
-    def take(self, found: Delivered) -> None:
-        """A mail has arrived."""
-        self.mails.append(found)
-        self._news.set()
+        if self.silent:
+            await reader.read()
+        else:
+            await _Conversation(self, reader, writer).run(self._tls)
 
 
 class _Conversation:
@@ -163,15 +136,8 @@ def _mailbox(rest: str) -> str:
     return rest[rest.index("<") + 1 : rest.index(">")]
 
 
-@asynccontextmanager
-async def post_office(
+def post_office(
     starttls: ssl.SSLContext | None = None, *, tls: ssl.SSLContext | None = None, login: str = ""
-) -> AsyncIterator[PostOffice]:
+) -> AbstractAsyncContextManager[PostOffice]:
     """A mail server that runs for a while; `tls` for one that is encrypted from the start."""
-    made = PostOffice(starttls, login)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=tls)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
-        yield made
-    finally:
-        await ended(server, made.at_work)
+    return listening(PostOffice(starttls, login), tls)

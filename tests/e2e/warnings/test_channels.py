@@ -38,7 +38,7 @@ async def test_webhook_posts_signed_json() -> None:
     """The receiver gets the whole notice, and can compute the signature itself."""
     async with hook() as receiver:
         await Webhook(f"http://127.0.0.1:{receiver.port}/in/ca?x=1", "hunter2", NO_TLS, 5).send(NOTICE)
-        (post,) = receiver.posts
+        (post,) = receiver.came
     assert post.line == "POST /in/ca?x=1 HTTP/1.1"
     assert post.fields["host"] == f"127.0.0.1:{receiver.port}"
     assert post.fields["content-type"] == "application/json"
@@ -63,7 +63,7 @@ async def test_webhook_without_secret_is_not_signed() -> None:
     """No secret, no header."""
     async with hook() as receiver:
         await Webhook(f"http://127.0.0.1:{receiver.port}", "", NO_TLS, 5).send(NOTICE)
-        (post,) = receiver.posts
+        (post,) = receiver.came
     assert (post.line, "ca-supervisor-signature" in post.fields) == ("POST / HTTP/1.1", False)
 
 
@@ -85,7 +85,7 @@ async def test_webhook_that_is_not_taken(answer: str, why: str) -> None:
         receiver.answers = [answer]
         with pytest.raises(NotTold) as caught:
             await Webhook(f"http://127.0.0.1:{receiver.port}/hunter2", "hunter2", NO_TLS, 0.3).send(NOTICE)
-        assert len(receiver.posts) == 1
+        assert len(receiver.came) == 1
     assert str(caught.value).startswith(why)
     assert "hunter2" not in str(caught.value)
 
@@ -105,9 +105,9 @@ async def test_webhook_checks_the_server(tmp_path: Path) -> None:
         url = f"https://127.0.0.1:{receiver.port}/"
         with pytest.raises(NotTold, match=r"^the server's certificate is not trusted: "):
             await Webhook(url, "", NO_TLS, 5).send(NOTICE)
-        assert receiver.posts == []
+        assert receiver.came == []
         await Webhook(url, "", ssl.create_default_context(cafile=certificates.ca), 5).send(NOTICE)
-        assert receiver.posts[0].json["ca"] == "Test CA"
+        assert receiver.came[0].json["ca"] == "Test CA"
 
 
 def mail(port: int, context: ssl.SSLContext = NO_TLS, tls: str = "off", user: str = "", timeout: float = 5.0) -> Mail:
@@ -127,7 +127,7 @@ async def test_mail_is_for_people() -> None:
     """Subject, date, text, both addresses; a line break in a text makes no header."""
     async with post_office() as office:
         await mail(office.port).send(NOTICE)
-        (found,) = office.mails
+        (found,) = office.came
     assert (found.sender, found.to) == ("ca@example.org", ["a@example.org", "b@example.org"])
     assert found.mail["Subject"] == "Test CA on ca1: 1 error, 1 cleared"
     assert found.mail["To"] == "a@example.org, b@example.org"
@@ -150,14 +150,14 @@ async def test_mail_is_encrypted_and_logged_in(tmp_path: Path, way: str) -> None
         context if way == "starttls" else None, tls=context if way == "tls" else None, login="ca:hunter2"
     ) as office:
         await mail(office.port, trust, way, "ca").send(NOTICE)
-        (found,) = office.mails
+        (found,) = office.came
         assert (found.encrypted, found.user) == (True, "ca")
         with pytest.raises(NotTold, match=r"^the server's certificate is not trusted: "):
             await mail(office.port, NO_TLS, way, "ca").send(NOTICE)
         office.login = "ca:another"
         with pytest.raises(NotTold, match=r"^the server refuses the login of warnings.smtp_user \(535\)$"):
             await mail(office.port, trust, way, "ca").send(NOTICE)
-        assert len(office.mails) == 1
+        assert len(office.came) == 1
 
 
 async def test_mail_goes_nowhere_without_starttls() -> None:
@@ -165,7 +165,7 @@ async def test_mail_goes_nowhere_without_starttls() -> None:
     async with post_office(login="ca:hunter2") as office:
         with pytest.raises(NotTold, match=r"^the mail was not taken: SMTPNotSupportedError$"):
             await mail(office.port, tls="starttls", user="ca").send(NOTICE)
-        assert (office.mails, office.tried) == ([], 0)
+        assert (office.came, office.tried) == ([], 0)
 
 
 async def test_mail_counts_when_one_address_took_it() -> None:
@@ -174,14 +174,14 @@ async def test_mail_counts_when_one_address_took_it() -> None:
         assert await mail(office.port).send(NOTICE) == ""
         office.unknown = {"b@example.org"}
         assert await mail(office.port).send(NOTICE) == "the server refuses b@example.org (550)"
-        assert office.mails[1].to == ["a@example.org"]
+        assert office.came[1].to == ["a@example.org"]
         office.unknown = {"a@example.org", "b@example.org"}
         with pytest.raises(NotTold, match=r"^the server refuses a@example.org \(550\), b@example.org \(550\)$"):
             await mail(office.port).send(NOTICE)
         office.refusals = ["451 later"]
         with pytest.raises(NotTold, match=r"^the server answers 451$"):
             await mail(office.port).send(NOTICE)
-        assert len(office.mails) == 2
+        assert len(office.came) == 2
 
 
 async def test_mail_to_a_silent_server_ends() -> None:

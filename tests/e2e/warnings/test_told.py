@@ -101,7 +101,7 @@ async def test_restart_tells_what_is_new_only(tmp_path: Path) -> None:
     assert (first["name"], first["since"]) in [
         (event["name"], event["since"]) for event in again.named("warning.raised")
     ]
-    assert len(receiver.posts) == 3
+    assert len(receiver.came) == 3
 
 
 async def test_warning_that_ended_while_the_program_was_stopped(tmp_path: Path) -> None:
