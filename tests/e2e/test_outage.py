@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
@@ -18,7 +17,8 @@ from supervisor.embedded.owner import pid_file
 from tests.harness.audit import audit_done
 from tests.harness.fetching import fetch, free_port
 from tests.harness.process import Program
-from tests.harness.site import Site, site
+from tests.harness.site import site
+from tests.harness.small_disk import inside
 from tests.harness.valkey import Valkey
 
 LOAD = "[queues.testchallenge]\nconcurrency = 20\n"
@@ -105,17 +105,6 @@ async def test_outage_of_the_embedded_server_is_repaired(tmp_path: Path) -> None
     assert program.named("stage.failed") == []
 
 
-def on_a_small_disk(ca: Site) -> list[str]:
-    """The program's argv, with a data directory on a disk of 1 MiB that nobody else sees and that ends with it."""
-    data, copy = ca.folder / "data", ca.folder / "copy"
-    script = (
-        'cp -a "$1" "$2" && mount -t tmpfs -o size=1m,mode=700 tmpfs "$1" && cp -a "$2"/. "$1" && shift 2 && exec "$@"'
-    )
-    namespaces = ["--mount"] if os.geteuid() == 0 else ["--mount", "--map-root-user"]
-    program = [sys.executable, "-m", "supervisor", "run", "--config", str(ca.config)]
-    return ["unshare", *namespaces, "sh", "-c", script, "sh", str(data), str(copy), *program]
-
-
 def fill(folder: Path) -> Path:
     """Take all room that is left."""
     filler = folder / "filler"
@@ -133,13 +122,13 @@ def near() -> Iterator[Path]:
 
 
 @pytest.mark.anyio
-async def test_full_disk_is_waited_out(near: Path) -> None:
+async def test_full_disk_is_waited_out(near: Path, small_disk: Callable[[Path, Path, int], list[str]]) -> None:
     """The embedded store's disk is full: it is said so, and when there is room again all sessions finish."""
     async with site(near, LOAD) as ca:
         ca.peer.delay = 0.3
-        with Program(ca.config, argv=on_a_small_disk(ca)) as program:
+        with Program(ca.config, argv=small_disk(ca.config, near / "data", 1 << 20)) as program:
             await wait_for(program, "supervisor.ready")
-            data = Path(f"/proc/{program.pid}/root{near}/data")
+            data = inside(program.pid, near / "data")
             async with ca.reached_at(f"unix://{data}/store/valkey.sock"):
                 sessions = await ca.submit(60)
                 await ca.until_asked(20)

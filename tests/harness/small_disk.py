@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
-_SPACE = ("unshare", "--mount", "--propagation", "private")
+_SPACE = ("unshare", "--mount", "--propagation", "private", *([] if os.geteuid() == 0 else ["--map-root-user"]))
 
 
 @cache
@@ -18,7 +19,11 @@ def missing() -> str:
         done = subprocess.run([*_SPACE, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
     except OSError:
         return "there is no unshare (Debian: apt-get install util-linux)"
-    return "" if done.returncode == 0 else "this user may not mount a file system in a namespace of its own (root may)"
+    return (
+        ""
+        if done.returncode == 0
+        else "this user may not mount a file system in a namespace of its own (root may, where it is no chroot)"
+    )
 
 
 def argv(config: Path, data_dir: Path, size: int) -> list[str]:

@@ -17,10 +17,24 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 _CHUNK = 1 << 16
+_KEY_CERT_SIGN = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 class Certificates:
-    """A CA and a server's certificate from it, in `folder`: `ca` and `server` are PEM files."""
+    """A CA and a server's certificate from it, in `folder`: `ca` and `server` are PEM files.
+
+    As strict as RFC 5280 4.2: Python 3.13's clients insist on key identifiers and the CA's key usage.
+    """
 
     def __init__(self, folder: Path, *, ends_in: timedelta = timedelta(days=1)) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -32,12 +46,15 @@ class Certificates:
             _builder(name, ca_key, timedelta(days=1))
             .subject_name(name)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_KEY_CERT_SIGN, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
             .sign(ca_key, hashes.SHA256())
         )
         certificate = (
             _builder(name, server_key, ends_in)
             .subject_name(x509.Name([]))
             .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=True)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
             .sign(ca_key, hashes.SHA256())
         )
         self.ca.write_bytes(authority.public_bytes(Encoding.PEM))

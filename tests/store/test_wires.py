@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -28,10 +29,20 @@ pytestmark = pytest.mark.anyio
 AT_ONCE = 30
 
 
-@pytest.fixture(params=[True, False], ids=["uvloop", "asyncio"])
+LOOPS = [
+    pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
+    pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
+]
+"""The program runs on uvloop, its commands on asyncio's own loop."""
+WRITES_TO_THE_CLOSED = (3, 12) <= sys.version_info < (3, 13, 6)
+"""asyncio's own loop takes writes for a connection that is closed, and trips over them (python/cpython#136234)."""
+
+
+@pytest.fixture(params=LOOPS)
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    """The program runs on uvloop, its commands on asyncio's own loop."""
-    return ("asyncio", {"use_uvloop": request.param})
+    """Each loop in turn."""
+    backend: tuple[str, dict[str, Any]] = request.param
+    return backend
 
 
 @pytest.fixture
@@ -203,6 +214,7 @@ async def test_a_wrong_password_is_refused_until_it_is_right(server: Watched, wa
         await store.aclose()
 
 
+@pytest.mark.parametrize("anyio_backend", LOOPS[:1] if WRITES_TO_THE_CLOSED else LOOPS)
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_call_under_way_ends_when_the_wires_are_closed(server: Watched, way: str) -> None:
     """At whatever turn: it has its own answer or none, at once, and no connection is left open."""
