@@ -22,7 +22,7 @@ from benchmarks.sides.acme_servers import AcmeServer
 from benchmarks.sides.crowd import waiting
 from benchmarks.sides.looking import PAGE_EVERY, PAGE_ROUND, Looker, series
 from benchmarks.sides.stores import store_in
-from tests.harness.fetching import free_port
+from tests.harness.fetching import service_port
 
 TITLE = "As a service: ACME server, admin listener, log file, warnings, 1,000 waiting sessions"
 _WAITING = 1000
@@ -59,7 +59,7 @@ def with_scrapes(idle: Cost, made: int, scrape: Cost, every: float) -> Cost:
 
 def measure(setting: Setting) -> list[Figure]:
     """Shares of a core, and bytes."""
-    port, orders = free_port(), setting.pick(40, 500)
+    port, orders = service_port(), setting.pick(40, 500)
     with TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name) / "ours"
         more = _MORE.format(port=port, log=folder / "service.log")

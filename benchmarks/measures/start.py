@@ -27,7 +27,7 @@ from benchmarks.sides.certificates import copy_certificate
 from benchmarks.sides.crowd import Crowd, fill
 from benchmarks.sides.starting import seconds_to_ready
 from benchmarks.sides.stores import store_in
-from tests.harness.fetching import free_port
+from tests.harness.fetching import service_port
 
 TITLE = "Start, until the program is ready"
 BINARY = ROOT / "dist" / "ca-supervisor"
@@ -112,7 +112,7 @@ def _peers() -> list[Figure]:
 
 async def _site(folder: Path, certificates: int, sessions: int) -> _Site:
     """A CA whose program has run once, with so many certificates and sessions that wait for their clients."""
-    authority = Authority(folder, _DOORS.format(acme=free_port(), admin=free_port()))
+    authority = Authority(folder, _DOORS.format(acme=service_port(), admin=service_port()))
     with authority.responder():
         async with authority.program() as (program, store):
             if certificates:

@@ -25,8 +25,9 @@ from typing import Any, NamedTuple
 
 from benchmarks.figures import CannotRun
 from benchmarks.processes import ROOT, run_side
+from tests.harness import challtestsrv
 from tests.harness.authority import environment, make_authority
-from tests.harness.fetching import free_port
+from tests.harness.fetching import service_port
 from tests.harness.tls import Certificates
 
 _START = 30.0
@@ -67,9 +68,9 @@ def ours(
 
     With `report` its doors are wrapped (`sides.timed`): it writes what its parts cost into that file when it ends.
     """
-    http_port, port = free_port(), free_port()
+    http_port, port = service_port(), service_port()
     directory = f"https://127.0.0.1:{port}/acme/directory"
-    with dns("127.0.0.1", "127.0.0.1", free_port()) as resolver:
+    with dns("127.0.0.1", "127.0.0.1", service_port()) as resolver:
         config = make_authority(folder, _OURS.format(port=port, resolver=resolver) + more, http_port=http_port)
         if before is not None:
             before(folder / "data")
@@ -95,14 +96,14 @@ def pebble(folder: Path) -> Iterator[AcmeServer]:
     """Debian's pebble."""
     require("pebble", "pebble")
     folder.mkdir(parents=True)
-    http_port, port, certificates = free_port(), free_port(), Certificates(folder / "tls")
+    http_port, port, certificates = service_port(), service_port(), Certificates(folder / "tls")
     settings = {
         "listenAddress": f"127.0.0.1:{port}",
-        "managementListenAddress": f"127.0.0.1:{free_port()}",
+        "managementListenAddress": f"127.0.0.1:{service_port()}",
         "certificate": str(certificates.server),
         "privateKey": str(certificates.server),
         "httpPort": http_port,
-        "tlsPort": free_port(),
+        "tlsPort": service_port(),
         "ocspResponderURL": "",
         "externalAccountBindingRequired": False,
     }
@@ -110,7 +111,7 @@ def pebble(folder: Path) -> Iterator[AcmeServer]:
     config.write_text(json.dumps({"pebble": settings}))
     more = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0"}
     directory = f"https://127.0.0.1:{port}/dir"
-    with dns("127.0.0.1", "127.0.0.1", free_port()) as resolver:
+    with dns("127.0.0.1", "127.0.0.1", service_port()) as resolver:
         command = ["pebble", "-config", str(config), "-dnsserver", resolver]
         with process(command, folder, environment(more)) as started:
             start = wait_for(directory, certificates.ca, started, folder)
@@ -124,7 +125,7 @@ def caddy(folder: Path) -> Iterator[AcmeServer]:
     if os.geteuid():
         raise CannotRun("Caddy as a server needs root here: it validates on port 80 and by the system's resolver only")
     folder.mkdir(parents=True)
-    port, resolv = free_port(), folder / "resolv.conf"
+    port, resolv = service_port(), folder / "resolv.conf"
     resolv.write_text(f"nameserver {_CADDY_ADDRESS}\n")
     config = folder / "caddy.json"
     config.write_text(json.dumps(_caddy(port, folder)))
@@ -154,7 +155,7 @@ def _caddy(port: int, folder: Path) -> dict[str, object]:
         "storage": {"module": "file_system", "root": str(folder / "storage")},
         "apps": {
             "pki": {"certificate_authorities": {"local": {"install_trust": False}}},
-            "http": {"servers": {"ca": server}, "http_port": free_port(), "https_port": port},
+            "http": {"servers": {"ca": server}, "http_port": service_port(), "https_port": port},
             "tls": {"automation": {"policies": [policy]}},
         },
     }
@@ -164,9 +165,7 @@ def _caddy(port: int, folder: Path) -> dict[str, object]:
 def dns(listen: str, address: str, port: int) -> Iterator[str]:
     """pebble-challtestsrv on `listen`: every name has this address and no other. Gives HOST:PORT."""
     require("pebble-challtestsrv", "pebble")
-    quiet = [word for name in ("http01", "https01", "tlsalpn01") for word in (f"-{name}", "")]
-    command = ["pebble-challtestsrv", "-dns01", f"{listen}:{port}", "-management", f"127.0.0.1:{free_port()}", *quiet]
-    command += ["-defaultIPv4", address, "-defaultIPv6", ""]
+    command = challtestsrv.command(f"{listen}:{port}", service_port(), address)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as started:
         try:
             yield f"{listen}:{port}"

@@ -15,7 +15,7 @@ import pytest
 from anyio import to_thread
 
 from supervisor.admin.listener import LIMITS
-from tests.harness.fetching import Answer, fetch, free_port, send
+from tests.harness.fetching import Answer, fetch, send, service_port
 from tests.harness.process import Program
 from tests.harness.site import Site, site
 
@@ -24,7 +24,7 @@ QUEUES = ["makechallenge", "testchallenge", "issue", "done"]
 
 @asynccontextmanager
 async def served(folder: Path, extra: str = "") -> AsyncIterator[tuple[Site, Program, int]]:
-    port = free_port()
+    port = service_port()
     async with site(folder, f'[admin]\nlisten = "127.0.0.1:{port}"\n{extra}') as ca:
         with await ca.start() as program:
             yield ca, program, port

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from anyio import to_thread
 
-from tests.harness.fetching import fetch, free_port, send
+from tests.harness.fetching import fetch, send, service_port
 from tests.harness.site import Site, site
 
 POLICY = (
@@ -23,7 +23,7 @@ POLICY = (
 
 @asynccontextmanager
 async def served(folder: Path, extra: str = "") -> AsyncIterator[tuple[Site, int]]:
-    port = free_port()
+    port = service_port()
     async with site(folder, f'[admin]\nlisten = "127.0.0.1:{port}"\n{extra}') as ca:
         with await ca.start() as program:
             yield ca, port

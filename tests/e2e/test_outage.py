@@ -15,7 +15,7 @@ from anyio import to_thread
 
 from supervisor.embedded.owner import pid_file
 from tests.harness.audit import audit_done
-from tests.harness.fetching import fetch, free_port
+from tests.harness.fetching import fetch, service_port
 from tests.harness.process import Program
 from tests.harness.site import site
 from tests.harness.small_disk import inside
@@ -31,7 +31,7 @@ async def wait_for(program: Program, event: str) -> dict[str, object]:
 @pytest.mark.anyio
 async def test_outage_of_an_external_store_is_waited_out(tmp_path: Path) -> None:
     """The external server is killed under load and comes back: health says so, and every session is done once."""
-    port = free_port()
+    port = service_port()
     with Valkey(tmp_path / "valkey") as server:
         async with site(tmp_path / "ca", f'{LOAD}[admin]\nlisten = "127.0.0.1:{port}"\n', url=server.url) as ca:
             ca.peer.delay = 0.2

@@ -23,7 +23,7 @@ from supervisor.exit_codes import ExitCode
 from tests.e2e.command import as_process
 from tests.harness.audit import audit_done
 from tests.harness.authority import make_authority
-from tests.harness.fetching import free_port
+from tests.harness.fetching import service_port
 from tests.harness.process import ROOT, Program
 from tests.harness.site import Site, site
 from tests.harness.tls import Certificates, tls_door
@@ -88,7 +88,7 @@ async def of_a_user(folder: Path, server: Valkey, url: str, extra: str = "") -> 
 @pytest.mark.anyio
 async def test_a_user_with_the_documented_acl_can_do_all_that_is_needed(tmp_path: Path) -> None:
     """With WAITAOF and no more rights the program and its commands work, unwarned; the password is not shown."""
-    port = free_port()
+    port = service_port()
     with Valkey(tmp_path / "valkey", port=str(port), appendfsync="everysec") as server:
         async with of_a_user(tmp_path, server, f"redis://127.0.0.1:{port}") as ca:
             with await ca.start() as program:
@@ -161,7 +161,7 @@ async def test_a_server_whose_certificate_has_expired_is_waited_for(tmp_path: Pa
 )
 async def test_a_user_that_cannot_do_its_work(tmp_path: Path, rule: str, password: str, why: str) -> None:
     """The program ends at once with the code of a wrong setting, and names it."""
-    port = free_port()
+    port = service_port()
     with Valkey(tmp_path / "valkey", port=str(port)) as server:
         async with of_a_user(tmp_path, server, f"redis://127.0.0.1:{port}") as ca:
             login(tmp_path / "ca", password)
@@ -175,7 +175,7 @@ async def test_a_user_that_cannot_do_its_work(tmp_path: Path, rule: str, passwor
 @pytest.mark.anyio
 async def test_a_right_that_is_taken_away_later(tmp_path: Path) -> None:
     """The running program ends with the code of a wrong setting too; what it held is found by the next one."""
-    port = free_port()
+    port = service_port()
     with Valkey(tmp_path / "valkey", port=str(port)) as server:
         async with of_a_user(tmp_path, server, f"redis://127.0.0.1:{port}") as ca:
             with await ca.start() as program:
@@ -192,7 +192,7 @@ async def test_a_right_that_is_taken_away_later(tmp_path: Path) -> None:
 
 def test_a_server_that_cannot_be_reached(tmp_path: Path) -> None:
     """After some tries the program ends with the code of a store that is away, and names its address."""
-    port = free_port()
+    port = service_port()
     code, why = refuse(make_authority(tmp_path, f'[store]\nurl = "redis://127.0.0.1:{port}"\n'))
     assert code == ExitCode.STORE
     assert f"127.0.0.1:{port}" in why

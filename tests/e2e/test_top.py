@@ -21,7 +21,7 @@ from anyio import to_thread
 
 from tests.e2e.command import PROGRAM, as_process
 from tests.harness.authority import environment
-from tests.harness.fetching import free_port
+from tests.harness.fetching import service_port
 from tests.harness.process import ROOT
 from tests.harness.site import site
 
@@ -102,7 +102,7 @@ def top(config: Path, *arguments: str) -> str:
 @pytest.mark.anyio
 async def test_top_follows_the_program_and_the_size_of_the_terminal(tmp_path: Path) -> None:
     """It draws on the other screen, shows what happens and fits after a resize; q gives the terminal back as it was."""
-    async with site(tmp_path, f'[admin]\nlisten = "127.0.0.1:{free_port()}"\n') as ca:
+    async with site(tmp_path, f'[admin]\nlisten = "127.0.0.1:{service_port()}"\n') as ca:
         with await ca.start() as program:
             with Terminal(ca.config, "top") as terminal:
                 first = await to_thread.run_sync(terminal.until, "q quits")
@@ -174,7 +174,7 @@ async def test_top_once_asks_the_listener_at_its_socket_with_its_token(tmp_path:
 @pytest.mark.anyio
 async def test_top_needs_no_supervisor(tmp_path: Path) -> None:
     """Without one it looks into the embedded store for its moment, and --json has all that a frame is made of."""
-    async with site(tmp_path, f'[admin]\nlisten = "127.0.0.1:{free_port()}"\n') as ca:
+    async with site(tmp_path, f'[admin]\nlisten = "127.0.0.1:{service_port()}"\n') as ca:
         with await ca.start() as program:
             await ca.submit(2)
             await ca.until_done(2)

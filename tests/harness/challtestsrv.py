@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import NamedTuple
 
 from tests.harness.fetching import service_port
@@ -55,12 +56,8 @@ def is_installed() -> bool:
 def challtestsrv() -> Iterator[ChallTestSrv]:
     """A server that answers, until the end of the block."""
     dns, management = service_port(), service_port()
-    quiet = [word for listener in ("http01", "https01", "tlsalpn01") for word in (f"-{listener}", "")]
     process = subprocess.Popen(
-        [
-            *(PROGRAM, "-dns01", f"127.0.0.1:{dns}", "-management", f"127.0.0.1:{management}", *quiet),
-            *("-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""),
-        ],
+        command(f"127.0.0.1:{dns}", management, "127.0.0.1"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -72,6 +69,22 @@ def challtestsrv() -> Iterator[ChallTestSrv]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+def command(listen: str, management: int, address: str) -> list[str]:
+    """What runs it: DNS at HOST:PORT and nothing else, every name with this IPv4 address, management on a port."""
+    told = _help()
+    dns = "-dnsserver" if "-dnsserver" in told else "-dns01"  # the former from pebble 2.7 on
+    others = [
+        word for name in ("http01", "https01", "tlsalpn01", "doh") if f"-{name} " in told for word in (f"-{name}", "")
+    ]
+    addresses = ("-defaultIPv4", address, "-defaultIPv6", "")
+    return [PROGRAM, dns, listen, "-management", f"127.0.0.1:{management}", *others, *addresses]
+
+
+@cache
+def _help() -> str:
+    return subprocess.run([PROGRAM, "-help"], capture_output=True, text=True, check=False).stderr
 
 
 def _wait(server: ChallTestSrv, process: subprocess.Popen[bytes]) -> None:

@@ -20,13 +20,6 @@ class Answer(NamedTuple):
     text: str
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def service_port() -> int:
     """A free TCP and UDP port of 127.0.0.1 that no connection gets by chance, for what listens there later on."""
     while True:

@@ -18,7 +18,7 @@ from redis.exceptions import ResponseError
 from stages.errors import Refused, StoreUnavailable
 from stages.store import moves
 from stages.store.store import Store
-from tests.harness.fetching import free_port
+from tests.harness.fetching import service_port
 from tests.harness.relay import Relay, relay
 from tests.harness.valkey import Valkey
 from tests.store.wired import WAYS, Watched, echo, open_some, outcome, see, settings, turns, until, wires_to
@@ -48,7 +48,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Watched]:
     """A server of the test's own."""
-    port = free_port()
+    port = service_port()
     with Valkey(tmp_path / "valkey", port=str(port)) as valkey:
         made = Watched(valkey, port, tmp_path)
         await made.let_in()

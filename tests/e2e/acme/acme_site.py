@@ -21,7 +21,7 @@ from supervisor.acme.urls import Urls
 from tests.e2e.challenges.peers import Zone, nameserver
 from tests.harness.acme_client import AcmeClient
 from tests.harness.authority import make_authority
-from tests.harness.fetching import free_port
+from tests.harness.fetching import service_port
 from tests.harness.process import Program
 from tests.harness.responder import responder
 from tests.harness.site import ADDRESS, Site
@@ -109,11 +109,11 @@ async def acme_site(
     is another `way`.
     """
     if way is None:
-        port = free_port()
+        port = service_port()
         way = Way(port, port, f"https://127.0.0.1:{port}", folder / "data" / "ca" / "root.pem")
     zone: Zone = {}
     tokens: dict[str, str] = {}
-    plain = free_port()
+    plain = service_port()
     async with nameserver(zone) as dns, responder("") as peer:
         peer.answer = tokens.get
         table = f'[store]\nurl = "{store}"\nlease = "3s"\n' if store else ""

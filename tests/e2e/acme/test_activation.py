@@ -16,7 +16,7 @@ from anyio import to_thread
 from supervisor.http.message import Response
 from tests.e2e.acme.acme_site import AcmeSite, acme_site
 from tests.harness.acme_client import AcmeClient
-from tests.harness.fetching import fetch, free_port
+from tests.harness.fetching import fetch, service_port
 from tests.harness.manager import Manager
 from tests.harness.process import Program
 from tests.harness.web import Web
@@ -168,7 +168,7 @@ async def test_a_program_that_stands_still_gives_no_sign_of_life(tmp_path: Path)
 
 async def test_the_admin_listener_is_passed_too(tmp_path: Path) -> None:
     """A socket named admin is the one that answers."""
-    port = free_port()
+    port = service_port()
     async with acme_site(tmp_path, f'[admin]\nlisten = "127.0.0.1:{port}"\n') as site:
         with Manager(tmp_path) as manager:
             manager.listen("admin", port)

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.acme.acme_site import AcmeSite, Way, acme_site
 from tests.harness.acme_client import AcmeClient
 from tests.harness.acme_moves import Answer, csr_for
-from tests.harness.fetching import free_port
+from tests.harness.fetching import service_port
 from tests.harness.proxy import proxy
 from tests.harness.tls import Certificates
 from tests.harness.web import Web
@@ -92,7 +92,7 @@ async def test_same_answers_behind_a_proxy(tmp_path: Path) -> None:
             own = await story_at(site)
             await site.stop(program)
     certificates = Certificates(tmp_path / "front")
-    listen = free_port()
+    listen = service_port()
     with proxy(listen, certificates) as front:
         way = Way(listen, front.server_port, "https://ca.example", certificates.ca)
         async with acme_site(tmp_path / "behind", 'tls = "off"\n', way=way) as site:

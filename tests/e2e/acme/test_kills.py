@@ -18,7 +18,7 @@ from tests.e2e.command import Place
 from tests.harness.acme_client import AcmeClient
 from tests.harness.acme_moves import session_of
 from tests.harness.audit import audit_done
-from tests.harness.fetching import free_port
+from tests.harness.fetching import service_port
 from tests.harness.process import Program
 from tests.harness.tls import Certificates
 
@@ -84,7 +84,7 @@ async def test_kills_under_twenty_clients(tmp_path: Path) -> None:
     seed = int(os.environ.get("KILLS_SEED", random.randrange(2**32)))
     print(f"KILLS_SEED={seed}")  # noqa: T201  pytest shows it when the test fails
     chance = random.Random(seed)
-    certificates, port = Certificates(tmp_path / "door"), free_port()
+    certificates, port = Certificates(tmp_path / "door"), service_port()
     way = Way(port, port, f"https://127.0.0.1:{port}", certificates.ca)
     files = f'tls = "files"\ntls_certificate = "{certificates.server}"\ntls_key = "{certificates.server}"\n'
     runs: list[Program] = []

@@ -18,7 +18,7 @@ from tests.e2e.acme.acme_site import AcmeSite, Way, acme_site
 from tests.e2e.command import Place
 from tests.harness.acme_client import AcmeClient
 from tests.harness.acme_moves import Answer, session_of
-from tests.harness.fetching import free_port
+from tests.harness.fetching import service_port
 from tests.harness.tls import Certificates
 from tests.harness.web import Web
 
@@ -114,7 +114,7 @@ async def test_twenty_reloads_under_two_hundred_orders(tmp_path: Path) -> None:
 async def test_swapped_tls_files_are_for_new_connections(tmp_path: Path) -> None:
     """Open connections go on with their certificate, new ones show the new one; half a file changes nothing."""
     first, second = Certificates(tmp_path / "first"), Certificates(tmp_path / "second")
-    port = free_port()
+    port = service_port()
     way = Way(port, port, f"https://127.0.0.1:{port}", first.ca)
     shown = tmp_path / "ca" / "door.pem"
     shown.parent.mkdir()

@@ -16,7 +16,7 @@ from supervisor.http.server import serve
 from supervisor.http.settings import HttpSettings
 from supervisor.http.tls import ServerTls
 from tests.e2e.http.door import GET, PATIENCE, Door, echo, open_door
-from tests.harness.fetching import free_port
+from tests.harness.fetching import service_port
 from tests.harness.tls import Certificates
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +46,7 @@ async def start(addresses: list[tuple[str, int]]) -> list[tuple[str, int]]:
 
 async def test_it_listens_on_several_addresses() -> None:
     """IPv4 and IPv6 apart, also on the same port."""
-    port = free_port()
+    port = service_port()
     bound = await start([("0.0.0.0", port), ("::", port), ("127.0.0.1", 0)])  # noqa: S104  for a moment
     assert [("0.0.0.0", port), ("::", port), "127.0.0.1"] == [bound[0], bound[1], bound[2][0]]  # noqa: S104
 
@@ -62,7 +62,7 @@ async def test_an_address_that_is_not_ours_is_refused(host: str) -> None:
 
 async def test_a_port_in_use_is_refused_and_the_others_are_given_back() -> None:
     """Nothing is half open."""
-    free = free_port()
+    free = service_port()
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(Refused, match="Address already in use"):
         await start([("127.0.0.1", free), other.getsockname()])
     assert [("127.0.0.1", free)] == await start([("127.0.0.1", free)])

@@ -10,7 +10,7 @@ from anyio import to_thread
 from supervisor.admin.metrics.table import METRICS, exposed
 from tests.e2e.acme.acme_site import acme_site
 from tests.harness.acme_moves import csr_for
-from tests.harness.fetching import free_port, send
+from tests.harness.fetching import send, service_port
 from tests.harness.packaged import dashboard, named, queries
 from tests.harness.prometheus import Prometheus, promtool
 
@@ -30,11 +30,14 @@ async def metrics(port: int, accept: str) -> str:
 @pytest.mark.anyio
 async def test_prometheus_knows_what_was_done(tmp_path: Path) -> None:
     """After certificates were issued its API has their number; every query of the dashboard, every rule can be made."""
-    port, token = free_port(), tmp_path / "token"
+    port, token = service_port(), tmp_path / "token"
     token.write_text(f"{TOKEN}\n")
     admin = f'[admin]\nlisten = "127.0.0.1:{port}"\ntoken_file = "{token}"\n'
     async with acme_site(tmp_path / "ca", admin) as site:
-        with await site.start() as program, Prometheus(tmp_path / "prometheus", free_port(), port, token) as prometheus:
+        with (
+            await site.start() as program,
+            Prometheus(tmp_path / "prometheus", service_port(), port, token) as prometheus,
+        ):
             client = await site.account()
             for _ in range(ISSUED):
                 name = site.name()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from anyio import to_thread
 
 from tests.harness.browser import Page, browser
-from tests.harness.fetching import free_port
+from tests.harness.fetching import service_port
 from tests.harness.process import Program
 from tests.harness.site import Site, site
 
@@ -39,7 +39,7 @@ FIGURE = """(name) => [...document.querySelectorAll("#figures .figure")]
 @asynccontextmanager
 async def seen(folder: Path, *, url: str = "", extra: str = "", **how: Any) -> AsyncIterator[Seen]:
     """The page, opened and filled once; in the end nothing may have been complained of, and nobody else asked."""
-    port = free_port()
+    port = service_port()
     origin = f"http://127.0.0.1:{port}"
     listen = f'[admin]\nlisten = "127.0.0.1:{port}"\n{extra}'
     async with site(folder / "ca", listen, url=url) as ca:

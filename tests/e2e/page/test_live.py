@@ -11,7 +11,7 @@ from stages.session import Problem
 from stages.store import moves
 from tests.e2e.page.seen import seen
 from tests.harness.browser import browser
-from tests.harness.fetching import free_port
+from tests.harness.fetching import service_port
 from tests.harness.site import site
 from tests.harness.valkey import Valkey
 
@@ -96,7 +96,7 @@ async def test_the_page_works_with_a_token(tmp_path: Path) -> None:
     """Without the token the browser is refused; with it as the password everything is there, its own requests too."""
     token = tmp_path / "token"
     token.write_text("a-token-of-twenty-letters\n")
-    port = free_port()
+    port = service_port()
     listen = f'[admin]\nlisten = "127.0.0.1:{port}"\ntoken_file = "{token}"\n'
     async with site(tmp_path / "ca", listen) as ca, browser(tmp_path) as chromium:
         with await ca.start() as program:
