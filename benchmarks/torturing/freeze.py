@@ -26,7 +26,7 @@ _LAST_GROUP = 0.3
 """Seconds in which the store has made the group that was on its way: a tenth of the lease."""
 HELD = 6
 """The exit code of a supervisor whose store another one holds."""
-_LIVING = (b"supervisor", b"groups", b"fencing")
+_LIVING = (b"supervisor", b"groups", b"fencing", b"clock")
 """Keys that a living supervisor writes while it has nothing to do."""
 
 
